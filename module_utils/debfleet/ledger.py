@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a build holds, written down before it is acquired, so that it can be released whatever happens to the build.
+
+A ledger is a JSON file in the state folder, named after the build. It says who owns it (a process: its pid and the
+time it started) and what is held, in order. Releasing goes backwards. `heal` releases every ledger whose owner is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+KILL_AFTER = 10.0  # seconds that a process has to end by itself
+Held = dict[str, Any]
+
+
+def state_folder() -> Path:
+    """Where ledgers and locks lie: /var/lib/debfleet for root, else below XDG_STATE_HOME."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/debfleet")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "debfleet"
+
+
+def cache_folder() -> Path:
+    """Where what can be made again lies: /var/cache/debfleet for root, else below XDG_CACHE_HOME."""
+    if os.geteuid() == 0:
+        return Path("/var/cache/debfleet")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "debfleet"
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that can't be mistaken for a later one of the same pid: `start` is its start time in clock ticks."""
+
+    pid: int
+    start: int
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """The process that has this pid now; its start is 0 when there is none."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        except (FileNotFoundError, ProcessLookupError):
+            return cls(pid, 0)
+        fields = stat.rpartition(")")[2].split()
+        return cls(pid, 0 if fields[0] in "ZX" else int(fields[19]))
+
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        return self.start != 0 and Process.of(self.pid).start == self.start
+
+
+@dataclass
+class Ledger:
+    """The ledger of one build. Every change is on the disk before it returns."""
+
+    path: Path
+    owner: Process
+    held: list[Held] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, name: str, owner: Process) -> Ledger:
+        """Begin the ledger of a build. Raises FileExistsError where one of that name is there already."""
+        folder = state_folder() / "ledgers"
+        folder.mkdir(parents=True, exist_ok=True)
+        ledger = cls(folder / f"{name}.json", owner)
+        with open(ledger.path, "x", encoding="utf-8") as file:
+            json.dump(ledger._written(), file)
+        return ledger
+
+    @classmethod
+    def load(cls, path: str | Path) -> Ledger:
+        """The ledger in this file."""
+        written = json.loads(Path(path).read_text(encoding="utf-8"))
+        return cls(Path(path), Process(**written["owner"]), written["held"])
+
+    def _written(self) -> dict[str, Any]:
+        return {"schema_version": 1, "owner": asdict(self.owner), "held": self.held}
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        with open(self.path.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.path.exists():
+                self.held = Ledger.load(self.path).held
+            yield
+            new = self.path.with_suffix(".new")
+            new.write_text(json.dumps(self._written()), encoding="utf-8")
+            new.replace(self.path)
+
+    def add(self, kind: str, **what: Any) -> Held:
+        """Write down what is about to be acquired: a `folder` (path), `file` (path), `process` (pid, start) or
+        `domain` (uri, name)."""
+        if kind not in RELEASE:
+            raise ValueError(f"a ledger holds {', '.join(RELEASE)}, not {kind}")
+        entry = {"kind": kind, **what}
+        with self._changing():
+            self.held.append(entry)
+        return entry
+
+    def drop(self, entry: Held) -> None:
+        """Strike out what was released, or given to the user."""
+        with self._changing():
+            self.held = [other for other in self.held if other != entry]
+
+    def release(self) -> list[str]:
+        """Release all that is held, last first, and remove the ledger. Returns what could not be released, in words."""
+        if self.path.exists():
+            self.held = Ledger.load(self.path).held
+        troubles = []
+        for entry in reversed(self.held):
+            try:
+                RELEASE[entry["kind"]](entry)
+            except (OSError, subprocess.SubprocessError) as error:
+                troubles.append(f"{entry['kind']} {entry.get('path') or entry.get('name') or entry.get('pid')}: {error}")
+        if not troubles:
+            self.path.unlink(missing_ok=True)
+            self.path.with_suffix(".lock").unlink(missing_ok=True)
+        return troubles
+
+
+def _release_folder(entry: Held) -> None:
+    path = Path(entry["path"])
+    if path.is_symlink() or not path.exists():
+        return
+    shutil.rmtree(path)
+
+
+def _release_file(entry: Held) -> None:
+    Path(entry["path"]).unlink(missing_ok=True)
+
+
+def _release_process(entry: Held) -> None:
+    process = Process(entry["pid"], entry["start"])
+    for number, patience in ((signal.SIGTERM, KILL_AFTER), (signal.SIGKILL, KILL_AFTER)):
+        if not process.alive():
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+        until = time.monotonic() + patience
+        while process.alive() and time.monotonic() < until:
+            time.sleep(0.05)
+    if process.alive():
+        raise OSError(f"process {process.pid} does not end")
+
+
+def _release_domain(entry: Held) -> None:
+    virsh = ["virsh", "--connect", entry["uri"]]
+    for action in (["destroy", entry["name"]], ["undefine", "--nvram", entry["name"]]):
+        subprocess.run([*virsh, *action], check=False, capture_output=True, timeout=60)
+
+
+RELEASE: dict[str, Callable[[Held], None]] = {
+    "folder": _release_folder,
+    "file": _release_file,
+    "process": _release_process,
+    "domain": _release_domain,
+}
+
+
+def heal() -> list[str]:
+    """Release every ledger whose owner is gone. Returns what was found, in words."""
+    told = []
+    for path in sorted((state_folder() / "ledgers").glob("*.json")):
+        try:
+            ledger = Ledger.load(path)
+        except (FileNotFoundError, ValueError, KeyError):
+            continue
+        if not ledger.owner.alive():
+            troubles = ledger.release()
+            told.append(f"released what {path.stem} had left behind" + "".join(f"; {t}" for t in troubles))
+    return told

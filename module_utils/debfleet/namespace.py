@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running programs apart: in a mount and PID namespace of their own, on the host or inside a root tree.
+
+When such a program ends, or when we die, every process in its namespace is killed and everything it mounted is gone.
+Nothing here leaves more behind than files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from .run import Done, run
+
+UNSHARE = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--propagation", "private"]
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBCONF_NONINTERACTIVE_SEEN": "true",
+    "SYSTEMD_OFFLINE": "1",
+}
+
+# $1 is the root; what follows `--` is the command. The device nodes are bound one by one: no disk of the host is seen.
+INIT = r"""
+set -e
+root=$1; shift
+while [ "$1" != -- ]; do mount --bind "$1" "$root$2"; shift 2; done; shift
+mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys"
+mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
+for node in null zero full random urandom tty; do : > "$root/dev/$node"; mount --bind "/dev/$node" "$root/dev/$node"; done
+mkdir "$root/dev/pts" "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts"
+mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+ln -s fd/0 "$root/dev/stdin"; ln -s fd/1 "$root/dev/stdout"; ln -s fd/2 "$root/dev/stderr"
+mount -t tmpfs -o mode=0755 tmpfs "$root/run"
+mkdir -m 1777 "$root/run/lock"
+resolv=$(readlink "$root/etc/resolv.conf" || :)
+case "$resolv" in
+  /run/*|../run/*)
+    target="$root/${resolv#../}"; mkdir -p "${target%/*}"; cat /etc/resolv.conf > "$target" 2>/dev/null || : ;;
+  "") [ ! -e "$root/etc/resolv.conf" ] || [ ! -e /etc/resolv.conf ] || mount --bind /etc/resolv.conf "$root/etc/resolv.conf" ;;
+esac
+printf '#!/bin/sh\nexit 101\n' > "$root/run/.policy-rc.d"; chmod 755 "$root/run/.policy-rc.d"
+mount --bind "$root/run/.policy-rc.d" "$root/usr/sbin/policy-rc.d"
+exec chroot "$root" "$@"
+"""
+
+
+def apart(argv: Sequence[str | Path]) -> list[str]:
+    """The command that runs argv on the host in a mount and PID namespace of its own."""
+    return [*UNSHARE, "--mount-proc", "--", *map(str, argv)]
+
+
+@contextlib.contextmanager
+def _placeholder(path: Path) -> Iterator[None]:
+    """An empty file to bind over, where there is none; gone again at the end."""
+    if os.path.lexists(path):
+        yield
+        return
+    path.touch()
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def run_in_root(
+    root: str | Path,
+    argv: Sequence[str | Path],
+    *,
+    binds: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | bytes | None = None,
+    check: bool = True,
+    on_line: Callable[[str], None] | None = None,
+) -> Done:
+    """Run a program inside a root tree; the log and errors show it as the tree sees it.
+
+    It has /proc, a small /dev, an empty /run, the host's resolver, and no way to start services (policy-rc.d).
+
+    :param binds: host path to path inside the tree, bound while it runs; both must exist.
+    """
+    root = Path(root)
+    bound = [word for host, inside in (binds or {}).items() for word in (host, inside)]
+    variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **(env or {})}.items()]
+    command = ["/usr/bin/env", "-i", *variables, *map(str, argv)]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_placeholder(root / "usr/sbin/policy-rc.d"))
+        stack.enter_context(_placeholder(root / "etc/resolv.conf"))
+        return run(
+            [*UNSHARE, "--", "sh", "-c", INIT, "sh", str(root), *bound, "--", *command],
+            shown=[str(word) for word in argv],
+            stdin=stdin,
+            check=check,
+            on_line=on_line,
+        )
