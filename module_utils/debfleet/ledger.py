@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .process import Process, end_marked
+
 KILL_AFTER = 10.0  # seconds that a process has to end by itself
 Held = dict[str, Any]
 
@@ -36,28 +38,6 @@ def cache_folder() -> Path:
     if os.geteuid() == 0:
         return Path("/var/cache/debfleet")
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "debfleet"
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process that can't be mistaken for a later one of the same pid: `start` is its start time in clock ticks."""
-
-    pid: int
-    start: int
-
-    @classmethod
-    def of(cls, pid: int) -> Process:
-        """The process that has this pid now; its start is 0 when there is none."""
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-        except (FileNotFoundError, ProcessLookupError):
-            return cls(pid, 0)
-        fields = stat.rpartition(")")[2].split()
-        return cls(pid, 0 if fields[0] in "ZX" else int(fields[19]))
-
-    def alive(self) -> bool:
-        """Whether this very process still runs."""
-        return self.start != 0 and Process.of(self.pid).start == self.start
 
 
 @dataclass
@@ -99,8 +79,12 @@ class Ledger:
             new.replace(self.path)
 
     def add(self, kind: str, **what: Any) -> Held:
-        """Write down what is about to be acquired: a `folder` (path), `file` (path), `process` (pid, start) or
-        `domain` (uri, name)."""
+        """Write down what is about to be acquired.
+
+        Kinds: `folder` (path), `file` (path), `process` (pid, start), `marked` (marker: a string in the environment of
+        every process of the build), `domain` (uri, name), `log` (path, keep: where it goes when the build has failed,
+        unless: a file whose presence says it has not).
+        """
         if kind not in RELEASE:
             raise ValueError(f"a ledger holds {', '.join(RELEASE)}, not {kind}")
         entry = {"kind": kind, **what}
@@ -154,6 +138,19 @@ def _release_process(entry: Held) -> None:
         raise OSError(f"process {process.pid} does not end")
 
 
+def _release_marked(entry: Held) -> None:
+    end_marked(entry["marker"])
+
+
+def _release_log(entry: Held) -> None:
+    path, keep = Path(entry["path"]), Path(entry["keep"])
+    if Path(entry["unless"]).exists():
+        keep.unlink(missing_ok=True)
+    elif path.exists():
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, keep)
+
+
 def _release_domain(entry: Held) -> None:
     virsh = ["virsh", "--connect", entry["uri"]]
     for action in (["destroy", entry["name"]], ["undefine", "--nvram", entry["name"]]):
@@ -164,7 +161,9 @@ RELEASE: dict[str, Callable[[Held], None]] = {
     "folder": _release_folder,
     "file": _release_file,
     "process": _release_process,
+    "marked": _release_marked,
     "domain": _release_domain,
+    "log": _release_log,
 }
 
 

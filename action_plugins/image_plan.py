@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check the manifest, find its provider and plugins, and order them, on the controller. Nothing is touched."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from ansible import constants as C
+from ansible import context
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+try:
+    from debfleet import house
+    from debfleet.common import manifest as manifests
+    from debfleet.common.disk.layout import LayoutError
+    from debfleet.common.manifest import roles as manifest_roles
+    from debfleet.controller import planning
+except ImportError as error:
+    from ansible.errors import AnsibleError
+
+    raise AnsibleError(
+        "this ansible-playbook belongs to an environment without debfleet: run `make setup`, then "
+        "`.venv/bin/ansible-playbook`, or `. .venv/bin/activate` first"
+    ) from error
+
+
+class ActionModule(ActionBase):
+    """Options: `manifest`, a file; `only_plan`, so that what can't be built yet is told but is no error."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+    _VALID_ARGS = frozenset(("manifest", "only_plan"))
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what `image_build` holds from here on; never logged, since it holds hashed passwords."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        self._refuse_partial_runs()
+        checked = self._check(self._task.args.get("manifest"))
+        only_plan = boolean(self._task.args.get("only_plan", False))
+        if checked.not_built and not only_plan:
+            raise AnsibleActionFail(f"not built yet: {', '.join(checked.not_built)}; plan-image.yml still plans it")
+        manifest = checked.manifest.to_dict()
+        build_dir = Path(str(variables.get("image_build_dir") or "build")).absolute()
+        try:
+            build = planning.describe(manifest, build_dir)
+        except LayoutError as error:
+            raise AnsibleActionFail(f"the disk can't be laid out: {error}") from error
+        phases = manifest_roles.phase_plan(checked.roles, self._known_roles(checked))
+        build["phases"] = {phase: [str(checked.roles[role]) for role in joined] for phase, joined in phases.items()}
+        build["prove"] = boolean(variables.get("prove", False))
+        build["not_built"] = list(checked.not_built)
+        build["packages"] = self._packages(build, variables)
+        if not only_plan:
+            for notice in checked.notices:
+                self._display.display(f"note: {notice}")
+        return {**result, **build, "changed": False, "_ansible_no_log": True}
+
+    def _refuse_partial_runs(self) -> None:
+        for option, word in (("start_at_task", "--start-at-task"), ("skip_tags", "--skip-tags")):
+            if context.CLIARGS.get(option):
+                raise AnsibleActionFail(f"a build can't run in part: leave {word} out")
+        if tuple(context.CLIARGS.get("tags") or ("all",)) != ("all",):
+            raise AnsibleActionFail("a build can't run in part: leave --tags out")
+
+    def _check(self, manifest: str | None) -> Any:
+        if not manifest:
+            raise AnsibleActionFail("name a manifest: -e manifest=FILE")
+        path = Path(manifest).expanduser().absolute()
+        if not path.is_file():
+            raise AnsibleActionFail(f"there is no manifest {path}")
+        checked = manifests.check(
+            path, role_paths=self._role_paths(), schema_dir=house.schemas(), decrypt=self._decrypt
+        )
+        if checked.errors:
+            lines = "\n".join(f"  {problem}" for problem in checked.errors)
+            raise AnsibleActionFail(f"{path} is not a valid manifest:\n{lines}")
+        return checked
+
+    def _role_paths(self) -> list[Path]:
+        configured = [Path(folder) for folder in C.DEFAULT_ROLES_PATH or []]
+        return [*configured, Path(self._loader.get_basedir()) / "roles", house.roles()]
+
+    def _known_roles(self, checked: Any) -> set[str]:
+        known = set(checked.roles)
+        for folder in [*self._role_paths(), *map(Path, checked.manifest.data["plugin_paths"])]:
+            with contextlib.suppress(OSError):
+                known.update(role.name for role in folder.iterdir() if role.is_dir())
+        return known
+
+    def _decrypt(self, vaulted: str) -> str:
+        plain: bytes = self._loader._vault.decrypt(vaulted)
+        return plain.decode()
+
+    def _packages(self, build: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The options of image_packages: everything that this build will install."""
+        templar = self._templar.copy_with_new_env(available_variables={**variables, "image_build": build})
+        manifest = build["manifest"]
+        wanted = planning.asked_packages(
+            build["phases"]["package_installation"],
+            lambda when: all(templar.evaluate_conditional(one) for one in _conditions(when)),
+            lambda value: templar.template(_trusted(value)),
+        )
+        return {
+            "suite": manifest["system"]["release"],
+            "architecture": manifest["system"]["architecture"],
+            "bootstrapper": manifest["bootstrapper"],
+            "apt": manifest["packages"],
+            "packages": wanted,
+        }
+
+
+def _conditions(when: Any) -> list[Any]:
+    return [_trusted(one) for one in (when if isinstance(when, list) else [when])]
+
+
+def _trusted(value: Any) -> Any:
+    """The value with its expressions taken for ours: task files of roles are code, like the play itself."""
+    if isinstance(value, str):
+        return trust_as_template(value)
+    if isinstance(value, list):
+        return [_trusted(one) for one in value]
+    return value

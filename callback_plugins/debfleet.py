@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person sees of a play of debfleet: its phases, what is asked for, and why it failed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: debfleet
+type: stdout
+short_description: A line a phase, and errors as sentences
+description:
+  - Shows no line for each task, only what tasks print themselves; with C(-v) the tasks too.
+  - A failure is told with the phase, the task, its file, and the whole chain of causes.
+"""
+
+FILLER = ("Task failed", "Module failed", "Unhandled exception")
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core has no types
+    """The callback."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "debfleet"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._start = time.monotonic()
+        self._failed_log = ""
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        """With -v, name the task."""
+        if self._display.verbosity:
+            self._display.display(f"         {task.get_name()}")
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """Print what debug prints, and the module's warnings."""
+        self._handle_warnings(result.result)
+        if result.task.action in ("debug", "ansible.builtin.debug", "ansible.legacy.debug"):
+            msg = result.result.get("msg", "")
+            self._display.display("\n".join(map(str, msg)) if isinstance(msg, list) else str(msg))
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        """With --diff, show what a task would change."""
+        diff = result.result.get("diff")
+        if diff and result.result.get("_ansible_no_log") is not True:
+            shown = self._get_diff(diff)
+            if shown:
+                self._display.display(f"{result.task.get_name()}\n{shown}")
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Tell what failed, where, and why."""
+        if ignore_errors:
+            return
+        task, told = result.task, result.result
+        phase = task.get_vars().get("phase")
+        where = f"{phase}: " if phase else ""
+        lines = [f"FAILED  {where}{task.get_name()}", *_indented(told.get("msg") or told.get("reason") or "")]
+        lines += [line for cause in _causes(result, str(told.get("msg"))) for line in _indented(cause)]
+        if path := task.get_path():
+            lines += _indented(f"task: {path}")
+        self._display.display("\n".join(lines), color="red")
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """A host that can't be reached has failed too."""
+        self.v2_runner_on_failed(result)
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        """An item that failed is told when its task has failed."""
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        """A play without a host does nothing, and says so."""
+        self._display.display("no host matched: nothing was done", color="red")
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Say how it ended."""
+        hosts = [stats.summarize(host) for host in stats.processed]
+        bad = any(host["failures"] or host["unreachable"] for host in hosts)
+        ended = "failed" if bad else "done"
+        self._display.display(f"{ended} after {time.monotonic() - self._start:.0f} s", color="red" if bad else None)
+
+
+def _indented(text: Any) -> list[str]:
+    return ["        " + line for line in str(text).splitlines()]
+
+
+def _causes(result: Any, told: str) -> list[str]:
+    """The causes behind a failure, outermost first, without what was told already and without Ansible's filler."""
+    causes: list[str] = []
+    event = result.exception.event if getattr(result, "exception", None) else None
+    while event:
+        message = event.msg
+        if message and not message.startswith(FILLER) and message not in (told, *causes) and message not in told:
+            causes.append(message)
+        event = event.chain.event if event.chain else None
+    return causes

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run ordinary modules inside the root tree of an image, each command in namespaces of its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleFileNotFound
+from ansible.plugins.connection import ConnectionBase
+
+from debfleet.common.changes.request import Tree
+from debfleet.common.namespace import run_in_root
+
+DOCUMENTATION = """
+name: image_root
+short_description: Run inside the root tree of an image
+description:
+  - A task of a plugin's role runs an ordinary module inside the tree with C(delegate_to=image).
+  - Every command has a mount and a PID namespace of its own. When it ends nothing is mounted and nothing runs.
+  - Services are not started.
+  - Such a task runs before the changes that the phase's tasks asked for by C(image_change) are made.
+author: debfleet (@debfleet)
+options:
+  root:
+    description: The root tree.
+    vars:
+      - name: ansible_image_root
+    type: path
+    required: true
+"""
+
+
+class Connection(ConnectionBase):  # type: ignore[misc]  # ansible-core has no types
+    """The connection."""
+
+    transport = "image_root"
+    has_pipelining = True
+    has_tty = False
+
+    def _connect(self) -> Connection:
+        if not (Path(self.get_option("root")) / "usr/bin/python3").exists():
+            raise AnsibleConnectionFailure(
+                "the image has no Python, which ordinary modules need: let the plugin install python3 in "
+                "package_installation, or use image_change"
+            )
+        self._connected = True
+        return self
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        """Run a shell command line inside the tree."""
+        super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        done = run_in_root(self.get_option("root"), ["/bin/sh", "-c", cmd], stdin=in_data, check=False)
+        return done.returncode, done.stdout.encode(), done.stderr.encode()
+
+    def _inside(self, path: str) -> Path:
+        return Tree(Path(self.get_option("root"))).path(path)
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        """Copy a file of the builder into the tree."""
+        super().put_file(in_path, out_path)
+        if not Path(in_path).exists():
+            raise AnsibleFileNotFound(f"there is no file {in_path}")
+        shutil.copyfile(in_path, self._inside(out_path))
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        """Copy a file of the tree to the builder."""
+        super().fetch_file(in_path, out_path)
+        shutil.copyfile(self._inside(in_path), out_path)
+
+    def close(self) -> None:
+        """Nothing stays open between commands."""
+        self._connected = False

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of change: for each, how its value is checked when it is asked for, and how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import boot, commands, files, packages, system, users
+from .request import Tree
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of change is checked (ValueError says what is wrong) and made."""
+
+    check: Callable[[Any], None]
+    make: Callable[[Tree, Any], None]
+
+
+KINDS = {
+    "packages": Kind(packages.check, packages.install),
+    "files": Kind(files.check_files, files.write_files),
+    "folders": Kind(files.check_folders, files.make_folders),
+    "links": Kind(files.check_links, files.make_links),
+    "remove": Kind(files.check_patterns, files.remove),
+    "empty": Kind(files.check_patterns, files.empty),
+    "users": Kind(users.check_users, users.set_users),
+    "commands": Kind(commands.check_commands, commands.run_commands),
+    "services": Kind(commands.check_services, commands.set_services),
+    "locale": Kind(system.check_locale, system.set_locale),
+    "timezone": Kind(system.check_timezone, system.set_timezone),
+    "hostname": Kind(system.check_hostname, system.set_hostname),
+    "initramfs": Kind(boot.check_initramfs, boot.make_initramfs),
+    "bootloader": Kind(boot.check_bootloader, boot.configure_bootloader),
+}

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running a module of a build: it is told the build's folder, and its progress is shown while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from debfleet.controller.progress import shown
+
+
+class BuildStep(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+    """The action of every module that is part of a build. Outside of one it just runs the module."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        arguments = self.arguments(variables)
+        build = variables.get("image_build") or {}
+        if not build.get("work") or self._task.check_mode:
+            result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+            return result
+        arguments["build"] = build["work"]
+        with shown(self._display, Path(build["work"]), variables.get("phase", "")):
+            result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+        return result
+
+    def arguments(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """What the module is given; the task's own arguments unless a step adds to them."""
+        return dict(self._task.args)

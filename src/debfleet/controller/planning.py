@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a build is made of, decided before anything is touched: names, folders, seed, layout, wanted packages."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from debfleet.common import bootloader, phases
+from debfleet.common.architectures import ARCHITECTURES
+from debfleet.common.disk import layout
+
+NAMESPACE = uuid.UUID("a64c9a5e-5a0d-4f0e-9d6a-5f0f6b1f3a51")  # of the UUIDs of reproducible images
+ROLE_PACKAGES = "image_change"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a build works and what it leaves: build/NAME, build/.NAME.ID, build/NAME.failed.log."""
+
+    build_dir: Path
+    name: str
+    build_id: str
+    workspace: Path | None
+
+    @property
+    def folder(self) -> Path:
+        """The finished image."""
+        return self.build_dir / self.name
+
+    @property
+    def work(self) -> Path:
+        """What the build needs while it runs."""
+        return (self.workspace or self.build_dir) / f".{self.build_id}"
+
+    @property
+    def failed_log(self) -> Path:
+        """The log of a build that failed."""
+        return self.build_dir / f"{self.name}.failed.log"
+
+
+def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
+    """The facts of one build, as playbooks and roles read them in `image_build`."""
+    name = manifest["name"]
+    system = manifest["system"]
+    build_id = f"{name}-{secrets.token_hex(4)}"
+    workspace = manifest["bootstrapper"]["workspace"]
+    folders = Folders(build_dir, name, build_id, Path(workspace) if workspace else None)
+    seed = str(uuid.uuid5(NAMESPACE, name)) if manifest.get("reproducible") else build_id
+    disk = layout.plan(
+        manifest["volume"], firmware=system["firmware"], bootloader=system["bootloader"], seed=seed
+    )
+    architecture = ARCHITECTURES[system["architecture"]]
+    return {
+        "manifest": manifest,
+        "name": name,
+        "build_id": build_id,
+        "build_dir": str(build_dir),
+        "work": str(folders.work),
+        "folder": str(folders.folder),
+        "failed_log": str(folders.failed_log),
+        "owner": os.getppid(),  # a worker's parent is the ansible-playbook that builds
+        "seed": seed,
+        "layout": disk.to_dict(),
+        "fstab": layout.fstab(disk),
+        "kernel_packages": list(architecture.kernel_packages),
+        "console": architecture.console,
+        "bootloader_packages": bootloader.packages(system),
+    }
+
+
+def asked_packages(
+    roles: Iterable[str], allowed: Callable[[Any], bool], template: Callable[[Any], Any]
+) -> list[str]:
+    """The packages that roles will ask for in the phase package_installation, read from their task files.
+
+    :param roles: the folders of the roles that join the phase, in order.
+    :param allowed: whether a task's `when` holds.
+    :param template: fills in a task's expressions.
+    """
+    wanted: dict[str, None] = {}
+    for role in roles:
+        path = Path(role) / "tasks" / "package_installation.yml"
+        for task in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
+            change = task.get(ROLE_PACKAGES) or {}
+            if "packages" in change and allowed(task.get("when", True)):
+                wanted.update(dict.fromkeys(template(change["packages"])))
+    return list(wanted)
+
+
+def shown_roles(plan: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The plan with the names of the roles in place of their folders."""
+    return {phase: [Path(role).name for role in plan[phase]] for phase in phases.PHASES}
