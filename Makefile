@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make` says what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+MANIFEST ?= manifests/kvm-amd64.yml
+PYTEST_ARGS ?=
+python := .venv/bin/python
+
+.PHONY: help
+help: ## say what there is
+	@echo "debfleet: Debian images, fleets of machines from them, and the archive rebuilt on those fleets"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "After make setup: source .venv/bin/activate, then ansible-playbook playbooks/…, or debfleet --help"
+
+.PHONY: setup
+setup: ## bring what debfleet needs: Debian packages, Python packages in .venv (again at any time)
+	@scripts/setup
+
+.PHONY: packages
+packages: ## say what each Debian package is for
+	@scripts/setup --list
+
+.PHONY: image
+image: setup ## build an image and boot it (MANIFEST=manifests/kvm-amd64.yml)
+	@scripts/image "$(MANIFEST)"
+
+.PHONY: test
+test: lint ## everything that CI does: lint, unit, integration and molecule tests
+	@$(python) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: unit
+unit: setup ## only the fast tests
+	@$(python) -m pytest tests/unit $(PYTEST_ARGS)
+
+.PHONY: molecule
+molecule: setup ## only the roles' tests
+	@$(python) -m pytest tests/integration/test_molecule.py $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## all linters and type checks
+	@scripts/lint
+
+.PHONY: format
+format: setup ## bring the Python code into its form
+	@.venv/bin/ruff check --fix-only --quiet . && .venv/bin/ruff format .
+
+.PHONY: wheel
+wheel: setup ## dist/debfleet-*.whl
+	@$(python) -m build --no-isolation --wheel --outdir dist . >/dev/null && ls dist/*.whl
+
+.PHONY: collection
+collection: setup ## dist/debfleet-debfleet-*.tar.gz, modules, plugins and roles for your own playbooks
+	@$(python) scripts/collection dist
+
+.PHONY: completion
+completion: setup ## print what completes debfleet's words in bash (or COMPLETE=zsh, fish)
+	@.venv/bin/register-python-argcomplete --shell $(or $(COMPLETE),bash) debfleet
+
+.PHONY: lock
+lock: setup ## write requirements.lock anew from pyproject.toml
+	@scripts/lock
+
+.PHONY: clean
+clean: ## remove what tests and tools left here; images in build/ stay
+	@scripts/clean
+
+.PHONY: uninstall
+uninstall: ## remove .venv, caches and state; Debian packages stay, listed with the command
+	@scripts/clean --all

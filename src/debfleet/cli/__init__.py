@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command ``debfleet NOUN VERB``. One noun a file of this folder.
+
+A noun's module has ``add_verbs(verbs, common)``: it adds a parser for each verb with ``verbs.add_parser(NAME,
+parents=[common], help=…)`` and gives it ``set_defaults(run=FUNCTION)``. The function takes the parsed arguments and
+returns an exit code of ``debfleet.common.errors``, or raises a DebfleetError. Only the noun that is asked for is
+imported, and a noun imports what is slow to load inside its functions: help and completion come at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from debfleet import __version__
+from debfleet.common import errors
+from debfleet.common.run import raise_on_signals
+
+# What each noun is for; the module of that name in this folder has its verbs.
+NOUNS = {
+    "manifest": "check the declaration of an image, and plan its build",
+    "image": "look into images",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Reads sys.argv when nothing is given."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if argv is None:
+            raise_on_signals()
+        completing = "_ARGCOMPLETE" in os.environ
+        top = parser(NOUNS if completing else [word for word in words if word in NOUNS][:1])
+        if completing:
+            complete(top)
+        arguments = top.parse_args(words)
+        if "run" not in arguments:
+            arguments.incomplete.print_help(sys.stderr)
+            return errors.USAGE
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except errors.DebfleetError as error:
+        print(f"debfleet: {error}", file=sys.stderr)
+        return error.code
+    except (KeyboardInterrupt, errors.Interrupted):
+        print("debfleet: interrupted", file=sys.stderr)
+        return errors.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough; nothing more can be written, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.FAILED
+
+
+def parser(loaded: Sequence[str] | dict[str, str] = ()) -> argparse.ArgumentParser:
+    """The parser of the whole command, with the verbs of the nouns in ``loaded``."""
+    top = argparse.ArgumentParser(
+        prog="debfleet",
+        description="Debian images, fleets of machines from them, and the archive rebuilt on those fleets.",
+        epilog="Exit codes: 0 well, 1 findings, 2 wrong usage, 3 something is missing, 4 failed, 130 interrupted. "
+        "Images are built by ansible-playbook: see playbooks/.",
+        parents=[common()],
+    )
+    top.add_argument("--version", action="version", version=f"debfleet {__version__}")
+    top.set_defaults(incomplete=top, quiet=False, verbose=0, color=colors_wanted())
+    nouns = top.add_subparsers(title="nouns", metavar="NOUN")
+    for name, purpose in NOUNS.items():
+        noun = nouns.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        noun.set_defaults(incomplete=noun)
+        verbs = noun.add_subparsers(title="verbs", metavar="VERB")
+        if name in loaded:
+            importlib.import_module(f"{__name__}.{name}").add_verbs(verbs, common())
+    return top
+
+
+def common() -> argparse.ArgumentParser:
+    """The options that every command has, before the noun and after the verb.
+
+    They give ``quiet`` (bool), ``verbose`` (how often -v was said) and ``color`` (whether stdout may be coloured).
+    """
+    # No defaults here, lest one after the verb undo what was said before the noun: the whole command's parser has them.
+    options = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = options.add_argument_group("common options")
+    group.add_argument("-q", "--quiet", action="store_const", const=True, help="say only what was asked for")
+    group.add_argument("-v", "--verbose", action="count", help="say more")
+    group.add_argument(
+        "--no-color",
+        dest="color",
+        action="store_const",
+        const=False,
+        help="no colours (also with NO_COLOR set, or when not on a terminal)",
+    )
+    return options
+
+
+def colors_wanted() -> bool:
+    """Whether colours make sense where stdout goes."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def complete(top: argparse.ArgumentParser) -> None:
+    """Answer the shell that asks how the command line may go on; ends the process."""
+    import argcomplete
+
+    argcomplete.autocomplete(top)

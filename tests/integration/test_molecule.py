@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each role in some scenario of molecule/, and each scenario run to its end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/tasks/*.yml"))
+
+
+def words(value: object) -> set[str]:
+    """Every string in a YAML value."""
+    if isinstance(value, dict):
+        return words(list(value)) | words(list(value.values()))
+    if isinstance(value, list):
+        return set().union(*map(words, value)) if value else set()
+    return {value} if isinstance(value, str) else set()
+
+
+def test_every_role_is_in_a_scenario() -> None:
+    named: set[str] = set()
+    for path in ROOT.glob("molecule/*/converge.yml"):
+        named |= words(yaml.safe_load(path.read_text()))
+    missing = sorted(set(ROLES) - named)
+    assert not missing, f"no molecule/*/converge.yml names {', '.join(missing)}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario(scenario: str, tmp_path: Path) -> None:
+    bin_folder = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path / "molecule"),
+        "ANSIBLE_HOME": str(tmp_path / "ansible"),
+        "NO_COLOR": "1",
+    }
+    done = subprocess.run(
+        [bin_folder / "molecule", "test", "--scenario-name", scenario],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
