@@ -8,11 +8,13 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from debfleet import __version__
 from debfleet.common import bootloader, phases
 from debfleet.common.architectures import ARCHITECTURES
 from debfleet.common.disk import layout
@@ -70,10 +72,19 @@ def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
         "seed": seed,
         "layout": disk.to_dict(),
         "fstab": layout.fstab(disk),
+        "disk": str(folders.work / "disk.raw"),
         "kernel_packages": list(architecture.kernel_packages),
-        "console": architecture.console,
+        "console_arguments": console_arguments(architecture.console, manifest["provider"]),
         "bootloader_packages": bootloader.packages(system),
+        "version": __version__,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def console_arguments(serial: str, provider: Mapping[str, Any]) -> str:
+    """The kernel's arguments for both consoles: the last is the one that it takes for /dev/console."""
+    consoles = ["console=tty0", f"console={serial}"]
+    return " ".join(reversed(consoles) if provider.get("console") == "virtual" else consoles)
 
 
 def asked_packages(
