@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Neither the builder's mirror, nor its proxy, nor its apt settings or credentials are in the image."""
+
+from __future__ import annotations
+
+import re
+
+from ..host import official, place
+from ..results import Result
+from ..subject import Subject
+
+APT = "/etc/apt"
+PROXY_FILES = ("/etc/environment", "/etc/profile.d/*", "/etc/wgetrc", "/etc/pip.conf", "/etc/default/*")
+PROXY = re.compile(r"""Acquire::\w+::Proxy(?:-Auto-Detect|::[^\s"]+)?[\s"]+(?!false|DIRECT)([^";\s]+)""", re.IGNORECASE)
+BLOCK = re.compile(r"\bproxy(?:-auto-detect)?\s+\"([^\"]+)\"", re.IGNORECASE)
+UNSAFE = re.compile(r"(Check-Valid-Until|Verify-Peer|AllowInsecureRepositories|AllowUnauthenticated)\W+(\w+)", re.I)
+SAFE = {"Check-Valid-Until": "true", "Verify-Peer": "true"}
+URI = re.compile(r"\b[a-z+]+:/[^\s\]\"]*")
+
+
+def check(subject: Subject, result: Result) -> None:
+    """Everything below /etc/apt, and the usual places of a proxy."""
+    root, asked, host = subject.root, subject.asked, subject.host
+    result.look(APT, *PROXY_FILES)
+    declared, apt_text = asked.mirrors(), asked.apt_text()
+    for entry in root.below(APT):
+        path = entry.path
+        if not entry.is_file() or path.endswith((".gpg", ".asc")) or asked.copied(path):
+            continue
+        text = uncommented(root.text(path) or "")
+        if path.startswith("/etc/apt/auth.conf"):
+            if text.strip():
+                result.find(path, "credentials of an archive", "remove it when cleaning")
+            continue
+        for uri in URI.findall(text):
+            where = place(uri)
+            if where in declared or uri in apt_text:
+                continue
+            if re.search(r"//[^/@\s]+@", uri):
+                result.find(path, f"credentials in the address of {where}", "remove them")
+            elif where in host.mirrors and not official(where):
+                result.find(path, f"the builder's mirror {where}", "write the manifest's mirror, or the default")
+            elif uri.startswith(("file:", "copy:", "cdrom:")):
+                result.find(path, f"an archive of the builder's disk ({where})", "remove the line")
+        for proxy in [*PROXY.findall(text), *BLOCK.findall(text)]:
+            if place(proxy if "://" in proxy else f"http://{proxy}").split(":")[0] not in apt_text:
+                result.find(path, f"a proxy ({place(proxy)})", "remove it, or declare it (apt_proxy)")
+        for name, value in UNSAFE.findall(text):
+            expected = {key.lower(): word for key, word in SAFE.items()}.get(name.lower(), "false")
+            if (value.lower() in ("true", "1", "yes")) != (expected == "true") and name not in apt_text:
+                result.find(path, f"a setting of the builder's apt: {name} {value}", "remove it")
+    for path in root.glob(*PROXY_FILES):
+        text = uncommented(root.text(path) or "")
+        for proxy in sorted(host.proxies):
+            if proxy in text and not asked.copied(path):
+                result.find(path, f"the builder's proxy {proxy}", "remove it when cleaning")
+
+
+def uncommented(text: str) -> str:
+    """The text without comments of a line's whole length."""
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("#", "//")))

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening any image for reading: nothing is ever mounted writable, and nothing outlives this process but files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import DebfleetError
+from ..ledger import Ledger
+from ..process import Process
+from ..run import run
+from . import disk
+from .asked import Asked
+from .host import Host
+from .mounts import FILESYSTEMS, Mounts, private
+from .root import Root
+from .subject import Filesystem, Subject
+
+NOT_MOUNTED = {"swap", "vfat"}  # looked at in other ways
+SUBVOLUMES = ("", "@rootfs", "@")  # where a btrfs may have its root
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path | None) -> Iterator[Path]:
+    """A temporary folder: in the folder of a build, which is in the build's ledger, or one with a ledger of its own."""
+    if parent:
+        with tempfile.TemporaryDirectory(prefix="inspect.", dir=parent) as folder:
+            yield Path(folder)
+        return
+    pid = os.getpid()
+    folder_path = Path(os.environ.get("TMPDIR") or "/var/tmp") / f"debfleet-inspect.{pid}.{os.urandom(4).hex()}"
+    ledger = Ledger.open(f"inspect.{pid}.{folder_path.suffix[1:]}", Process.of(pid))
+    try:
+        ledger.add("folder", path=str(folder_path))
+        folder_path.mkdir(0o700)
+        yield folder_path
+    finally:
+        ledger.release()
+
+
+@contextlib.contextmanager
+def opened(path: Path, manifest: Mapping[str, Any] | None, host: Host, scratch: Path | None) -> Iterator[Subject]:
+    """Open an image: a file of any format that qemu-img reads, a build's folder, or a root tree.
+
+    Raises DebfleetError where there is no image, and MissingError where a tool or a right is missing. What is on the
+    image and can't be read is in `unread` of what is yielded.
+    """
+    asked = Asked(manifest or {})
+    if is_tree(path):
+        yield Subject(Root(path), asked, host)
+        return
+    image = disk.find_image(path)
+    with scratch_folder(scratch) as work:
+        raw = disk.as_raw(image.resolve(), work)
+        found, unread = disk.filesystems(raw)
+        place = work / "mnt"
+        place.mkdir()
+        with private(place) as mounts:
+            mounted, more = _mounted(mounts, raw, found)
+            unread += more
+            subject = Subject(Root(place), asked, host, raw, found, _esp_files(raw, found, unread), work, unread)
+            top = _root_of(mounts, mounted)
+            if top is None:
+                unread.append("the root filesystem: none of the filesystems has etc/os-release")
+                yield replace(subject, has_root=False)
+                return
+            root = Root(top)
+            _assemble(mounts, root, mounted, unread)
+            yield replace(subject, root=root)
+
+
+def is_tree(path: Path) -> bool:
+    """Whether a path is the root of a Debian system, and no image."""
+    return (path / "var/lib/dpkg").is_dir() and (path / "etc").is_dir()
+
+
+def _mounted(mounts: Mounts, raw: Path, found: list[Filesystem]) -> tuple[dict[int, Filesystem], list[str]]:
+    """Mount what can be: the mounted filesystems by number, and what could not be read."""
+    mounted: dict[int, Filesystem] = {}
+    unread = []
+    for one in found:
+        if one.kind in FILESYSTEMS:
+            try:
+                mounts.mount(raw, one, str(one.number))
+                mounted[one.number] = one
+            except DebfleetError as error:
+                unread.append(f"{one}: {error.why or error.what}")
+        elif one.kind not in NOT_MOUNTED and one.number:
+            unread.append(f"{one}")
+    return mounted, unread
+
+
+def _root_of(mounts: Mounts, mounted: Mapping[int, Filesystem]) -> Path | None:
+    """The root of the system: it has os-release, and rather an fstab as well."""
+    tops = [mounts.path(str(number)) / sub for number in mounted for sub in SUBVOLUMES]
+    systems = [top for top in tops if any(os.path.lexists(top / f) for f in ("etc/os-release", "usr/lib/os-release"))]
+    return next((top for top in systems if os.path.lexists(top / "etc/fstab")), systems[0] if systems else None)
+
+
+def fstab(text: str) -> list[tuple[str, str, str, str]]:
+    """The lines of an fstab: what, where, filesystem, options."""
+    lines = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
+    padded = ([*words, "", "", ""][:4] for words in lines if len(words) >= 2)
+    return [(a, b, c, d) for a, b, c, d in padded]
+
+
+def named(spec: str, found: list[Filesystem]) -> Filesystem | None:
+    """The filesystem that a first field of fstab (or a kernel's root=) means."""
+    tag, equals, value = spec.partition("=")
+    value = value.strip('"')
+    by_path = re.fullmatch(r"/dev/disk/by-(uuid|label|partuuid|partlabel)/(.+)", spec)
+    if by_path:
+        tag, equals, value = by_path[1].upper(), "=", by_path[2]
+    if equals:
+        field = {"UUID": "uuid", "LABEL": "label", "PARTUUID": "partuuid", "PARTLABEL": "partlabel"}.get(tag)
+        same = [one for one in found if field and value and getattr(one, field).lower() == value.lower()]
+        return same[0] if same else None
+    device = re.fullmatch(r"/dev/(?:(?:sd|vd|xvd|hd)[a-z]|(?:nvme\d+n|mmcblk)\d+p)(\d*)", spec)
+    number = int(device[1] or 0) if device else -1
+    return next((one for one in found if one.number == number), None)
+
+
+def _assemble(mounts: Mounts, root: Root, mounted: Mapping[int, Filesystem], unread: list[str]) -> None:
+    """Show the further filesystems below the root, where its fstab mounts them."""
+    lines = fstab(root.text("/etc/fstab") or "")
+    for spec, where, _kind, _options in sorted(lines, key=lambda line: line[1].count("/") if line[1] != "/" else 0):
+        one = named(spec, list(mounted.values()))
+        if one is None or where in ("/", "none", "swap") or mounts.path(str(one.number)) == root.top:
+            continue
+        onto = root.locate(where)
+        if onto is None:
+            unread.append(f"{one}: its mount point {where} is not there")
+            continue
+        mounts.bind(str(one.number), onto)
+
+
+def _esp_files(raw: Path, found: list[Filesystem], unread: list[str]) -> list[str]:
+    """The paths of all files in FAT filesystems of the disk."""
+    files: list[str] = []
+    for one in found:
+        if one.kind == "vfat":
+            listed = run(["mdir", "-/", "-b", "-i", f"{raw}@@{one.start}", "::"], check=False)
+            if listed.returncode:
+                unread.append(f"{one}: {listed.stderr.strip()}")
+            files += [line.removeprefix("::") for line in listed.stdout.splitlines() if not line.endswith("/")]
+    return files
