@@ -25,7 +25,7 @@ ENVIRONMENT = {
     "SYSTEMD_OFFLINE": "1",
 }
 
-# $1 is the root; what follows `--` is the command. The device nodes are bound one by one: no disk of the host is seen.
+# $1 is the root; what follows `--` is the command, run on the host. The device nodes are bound one by one: no disk of the host is seen.
 INIT = r"""
 set -e
 root=$1; shift
@@ -42,14 +42,21 @@ ln -s /proc/self/fd "$root/dev/fd"
 ln -s fd/0 "$root/dev/stdin"; ln -s fd/1 "$root/dev/stdout"; ln -s fd/2 "$root/dev/stderr"
 mount -t tmpfs -o mode=0755 tmpfs "$root/run"
 mkdir -m 1777 "$root/run/lock"
+printf '#!/bin/sh\nexit 101\n' > "$root/run/.policy-rc.d"; chmod 755 "$root/run/.policy-rc.d"
+mount --bind "$root/run/.policy-rc.d" "$root/usr/sbin/policy-rc.d"
+exec "$@"
+"""
+
+# The host's resolver; then into the root. $1 is the root.
+ENTER = r"""
+set -e
+root=$1; shift
 resolv=$(readlink "$root/etc/resolv.conf" || :)
 case "$resolv" in
   /run/*|../run/*)
     target="$root/${resolv#../}"; mkdir -p "${target%/*}"; cat /etc/resolv.conf > "$target" 2>/dev/null || : ;;
   "") [ ! -e "$root/etc/resolv.conf" ] || [ ! -e /etc/resolv.conf ] || mount --bind /etc/resolv.conf "$root/etc/resolv.conf" ;;
 esac
-printf '#!/bin/sh\nexit 101\n' > "$root/run/.policy-rc.d"; chmod 755 "$root/run/.policy-rc.d"
-mount --bind "$root/run/.policy-rc.d" "$root/usr/sbin/policy-rc.d"
 exec chroot "$root" "$@"
 """
 
@@ -88,17 +95,36 @@ def run_in_root(
 
     :param binds: host path to path inside the tree, bound while it runs; both must exist.
     """
-    root = Path(root)
-    bound = [word for host, inside in (binds or {}).items() for word in (host, inside)]
     variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **(env or {})}.items()]
-    command = ["/usr/bin/env", "-i", *variables, *map(str, argv)]
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_placeholder(root / "usr/sbin/policy-rc.d"))
-        stack.enter_context(_placeholder(root / "etc/resolv.conf"))
+    command = ["sh", "-c", ENTER, "sh", str(root), "/usr/bin/env", "-i", *variables, *map(str, argv)]
+    with _placeholder(Path(root) / "etc/resolv.conf"):
+        return run_around_root(root, command, binds=binds, shown=argv, stdin=stdin, check=check, on_line=on_line)
+
+
+def run_around_root(
+    root: str | Path,
+    argv: Sequence[str | Path],
+    *,
+    binds: Mapping[str, str] | None = None,
+    shown: Sequence[str | Path] | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | bytes | None = None,
+    check: bool = True,
+    on_line: Callable[[str], None] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Done:
+    """Run a program of the host that works on a root tree and may change root into it, as apt does for dpkg.
+
+    The tree is made ready as for `run_in_root`, but for the resolver; the program's own /proc is its namespace's.
+    """
+    bound = [word for host, inside in (binds or {}).items() for word in (host, inside)]
+    with _placeholder(Path(root) / "usr/sbin/policy-rc.d"):
         return run(
-            [*UNSHARE, "--", "sh", "-c", INIT, "sh", str(root), *bound, "--", *command],
-            shown=[str(word) for word in argv],
+            [*UNSHARE, "--mount-proc", "--", "sh", "-c", INIT, "sh", str(root), *bound, "--", *map(str, argv)],
+            shown=[str(word) for word in shown or argv],
+            env=env,
             stdin=stdin,
             check=check,
             on_line=on_line,
+            pass_fds=pass_fds,
         )

@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Debian root tree."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: debootstrap
+short_description: A Debian root tree
+version_added: "1.0.0"
+description:
+  - Makes a root tree by mmdebstrap or debootstrap, and writes the image's own apt configuration into it.
+  - Packages come from the mirror of the manifest, else from this machine's own, else from the tool's default. Nothing
+    of this machine (mirror, proxy, resolver, hostname) is left in the tree.
+  - A tree that was made from the same inputs is not made again.
+author: debfleet
+attributes:
+  check_mode:
+    description: Says whether the tree would be made, and makes nothing.
+    support: full
+  diff_mode:
+    description: A tree has no useful diff.
+    support: none
+options:
+  root:
+    description: Folder of the tree. It is made where it is missing, and must be empty or an earlier try of this build.
+    type: path
+    required: true
+  suite:
+    description: Suite or codename.
+    type: str
+    required: true
+  architecture:
+    description: Debian's name of the architecture; this machine's by default.
+    type: str
+  bootstrapper:
+    description:
+      - The manifest's section C(bootstrapper) in its canonical form. Keys are tool, variant, mirror, tarball, keyring,
+        no-check-gpg, force-check-gpg, include_packages and exclude_packages.
+    type: dict
+    default: {}
+  image_apt:
+    description:
+      - The manifest's section C(packages) in its canonical form. Keys used are mirror, security, components, sources,
+        preferences, apt.conf.d, trusted-keys and include-source-type.
+    type: dict
+    default: {}
+  recommends:
+    description: Whether recommended packages are installed, here and by later steps of the build.
+    type: bool
+    default: false
+  state:
+    description: The tree is there.
+    type: str
+    choices: [present]
+    default: present
+  build:
+    description:
+      - Folder of the running build, with its log, progress and ledger. Apt's indices and settings lie there too, for
+        later steps. Without it, they lie beside the tree, in a folder of the same name that ends in C(.work).
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Make a minimal tree of trixie
+  debootstrap:
+    root: /var/tmp/trixie
+    suite: trixie
+
+- name: Make a tree with further packages from a given mirror
+  debootstrap:
+    root: /var/tmp/sid
+    suite: sid
+    bootstrapper:
+      tool: debootstrap
+      include_packages: [ca-certificates]
+    image_apt:
+      mirror: http://mirror.example/debian
+      components: [main, contrib]
+"""
+
+RETURN = r"""
+root:
+  description: The folder of the tree.
+  returned: always
+  type: str
+suite:
+  description: The suite as asked for.
+  returned: always
+  type: str
+codename:
+  description: The suite's codename, from the mirror; empty in check mode.
+  returned: always
+  type: str
+tool:
+  description: What made it, or C(tarball) where a kept tree was unpacked.
+  returned: always
+  type: str
+tool_version:
+  description: The version of the bootstrap tool.
+  returned: always
+  type: str
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+packages:
+  description: How many packages are installed in the tree.
+  returned: always
+  type: int
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.debfleet import journal
+from ansible.module_utils.debfleet.bootstrap import apt, image, mirror, tree
+from ansible.module_utils.debfleet.bootstrap.image import ImageApt
+from ansible.module_utils.debfleet.bootstrap.mmdebstrap import Tree
+from ansible.module_utils.debfleet.bootstrap.prepare import Ready, prepare
+from ansible.module_utils.debfleet.bootstrap.tree import How
+from ansible.module_utils.debfleet.errors import DebfleetError
+from ansible.module_utils.debfleet.run import raise_on_signals, run
+
+
+@dataclass(frozen=True)
+class Params:
+    """The module's options."""
+
+    root: Path
+    suite: str
+    architecture: str | None
+    bootstrapper: dict[str, Any]
+    image_apt: dict[str, Any]
+    recommends: bool
+    state: str
+    build: str | None
+
+    @property
+    def folder(self) -> Path:
+        """Where apt's corner lies."""
+        return Path(self.build) if self.build else self.root.with_name(f"{self.root.name}.work")
+
+
+def desired(params: Params) -> tuple[Tree, How]:
+    """The tree that is asked for, and how it is to be made."""
+    wish = params.bootstrapper
+    wanted = Tree(
+        root=params.root,
+        suite=params.suite,
+        architecture=params.architecture or run(["dpkg", "--print-architecture"]).stdout.strip(),
+        variant=wish.get("variant") or "minbase",
+        include=tuple(wish.get("include_packages") or ()),
+        exclude=tuple(wish.get("exclude_packages") or ()),
+        components=tuple(params.image_apt.get("components") or ("main",)),
+    )
+    how = How(
+        tool=wish.get("tool") or "mmdebstrap",
+        no_check=bool(wish.get("no-check-gpg")),
+        force_check=bool(wish.get("force-check-gpg")),
+        tarball=wish.get("tarball"),
+    )
+    return wanted, how
+
+
+def read_current(params: Params, wanted: Tree, how: How) -> tuple[Ready, bool]:
+    """apt made ready, and whether the tree is there already."""
+    params.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    declared = ImageApt.of(params.image_apt)
+    wish = mirror.wish_of(params.bootstrapper, params.image_apt, params.suite)
+    ready = prepare(params.folder, wish, wanted.architecture, declared, recommends=params.recommends)
+    return ready, tree.is_made(wanted, tree.digest(wanted, how, ready.apt), ready.apt.folder)
+
+
+def apply(params: Params, wanted: Tree, how: How, ready: Ready) -> str:
+    """Make the tree, and write the image's apt configuration into it. Returns what made it."""
+    made = tree.make(wanted, how, ready.apt)
+    image.write(wanted.root, ImageApt.of(params.image_apt), ready.mirrors.image, ready.indices.pockets)
+    tree.finish(wanted, how, ready.apt)
+    return made
+
+
+def main() -> None:
+    """Run the module."""
+    raise_on_signals()
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "required": True},
+            "suite": {"type": "str", "required": True},
+            "architecture": {"type": "str"},
+            "bootstrapper": {"type": "dict", "default": {}},
+            "image_apt": {"type": "dict", "default": {}},
+            "recommends": {"type": "bool", "default": False},
+            "state": {"type": "str", "choices": ["present"], "default": "present"},
+            "build": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params = Params(**{**module.params, "root": Path(module.params["root"])})
+    start = time.monotonic()
+    result: dict[str, Any] = {"root": str(params.root), "suite": params.suite, "codename": "", "packages": 0}
+    try:
+        with journal.writing(params.build):
+            wanted, how = desired(params)
+            result.update(tool=how.tool, tool_version=tree.version(how.tool))
+            ready, there = read_current(params, wanted, how)
+            result.update(codename=ready.indices.codename, changed=not there)
+            if not there and not module.check_mode:
+                result["tool"] = apply(params, wanted, how, ready)
+            if there or not module.check_mode:
+                result["packages"] = apt.count(wanted.root)
+    except (DebfleetError, OSError) as error:
+        module.fail_json(msg=f"could not make the tree of {params.suite}", exception=error)
+    module.exit_json(**result, seconds=round(time.monotonic() - start, 2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mmdebstrap: its command line, and its progress read from what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import journal
+
+# The setup hook: apt reads the lists of the build's folder, and the settings that hold while building, from a file that
+# only mmdebstrap's own apt ever sees. The tree gets neither.
+SETUP = 'cat "$0" >> "$MMDEBSTRAP_APT_CONFIG"'
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The tree that a bootstrap tool is asked for."""
+
+    root: Path
+    suite: str
+    architecture: str
+    variant: str = "minbase"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    components: tuple[str, ...] = ("main",)
+
+
+def argv(tree: Tree, sources: Path, conf: Path, *, mode: str = "root") -> list[str]:
+    """The command line.
+
+    :param sources: file with the sources of the build.
+    :param conf: apt.conf with the settings that hold while building.
+    """
+    hook = f"sh -c '{SETUP}' {conf}"
+    include = [*tree.include, *(f"{name}-" for name in tree.exclude)]
+    return [
+        "mmdebstrap",
+        f"--mode={mode}",
+        "--verbose",
+        "--format=directory",
+        f"--variant={tree.variant}",
+        f"--architectures={tree.architecture}",
+        *([f"--include={','.join(include)}"] if include else []),
+        "--skip=update,cleanup/apt/lists",
+        "--dpkgopt=force-unsafe-io",
+        f"--setup-hook={hook}",
+        tree.suite,
+        str(tree.root),
+        str(sources),
+    ]
+
+
+@dataclass
+class Progress:
+    """What mmdebstrap does, from its lines: fed with each, it tells the build how far it is."""
+
+    total: int = 0
+    done: int = 0
+    stage: str = "starting"
+    seen: list[str] = field(default_factory=list)
+
+    def feed(self, line: str) -> None:
+        """Take one line of its output."""
+        step = self.step(line)
+        if step:
+            journal.tell(f"bootstrap: {step}", self.done or None, self.total or None)
+
+    def step(self, line: str) -> str:
+        """The words for this line, and none when it moves nothing."""
+        if match := re.match(r"(\d+) upgraded, (\d+) newly installed", line):
+            self.total += 3 * int(match[2])
+        elif match := re.match(r"(?:Get:\d+ \S+ \S+ \S+ (\S+) |Unpacking (\S+) |Setting up (\S+) )", line):
+            self.done += 1
+            name = (match[1] or match[2] or match[3]).partition(":")[0]
+            verb = {"G": "getting", "U": "unpacking", "S": "setting up"}[line[0]]
+            return f"{verb} {name}"
+        elif match := re.match(r"I: ([a-z].*?)(?:\.\.\.)?$", line):
+            return match[1]
+        return ""
+
+
+def names(words: Sequence[str]) -> tuple[str, ...]:
+    """Package names for --include, which takes no comma or blank in one."""
+    return tuple(word.strip() for word in words)

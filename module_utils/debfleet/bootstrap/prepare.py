@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""apt made ready for a build: mirrors decided, keys and pins in place, indices got. Once a build, however often asked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import journal
+from . import apt as apt_
+from . import image, indices, mirror
+from .apt import Apt
+from .image import ImageApt
+from .indices import Indices
+from .mirror import Mirrors, Wish
+
+NOTE = "indices.json"
+TRUSTED = Path("/etc/apt/trusted.gpg.d")
+
+
+@dataclass(frozen=True)
+class Ready:
+    """apt with its indices, and the plan of mirrors it was made from."""
+
+    indices: Indices
+    mirrors: Mirrors
+
+    @property
+    def apt(self) -> Apt:
+        """apt's corner of the build."""
+        return self.indices.apt
+
+
+def prepare(build: Path, wish: Wish, architecture: str, declared: ImageApt, *, recommends: bool = False) -> Ready:
+    """Make apt ready in the build's folder; a second call with the same wish gets nothing again.
+
+    :param recommends: whether recommended packages are installed too; not by default, as the older tool.
+    :raises ResolveError: when a suite, component or architecture isn't on its mirror.
+    :raises DebfleetError: when there is no mirror, or a key or source line of the manifest can't be read.
+    """
+    builder = mirror.read_builder()
+    mirrors = mirror.plan(wish, builder, mirror.tool_default(wish.suite, wish.components))
+    extra = declared.repositories()
+    apt = Apt(
+        apt_.folder_of(build),
+        architecture,
+        wish.suite,
+        settings=mirrors.settings,
+        recommends=recommends,
+        own=mirrors.origin == "builder",
+    )
+    apt_.lay_out(apt)
+    image.write_keys(apt.folder / "trusted.gpg.d", declared)
+    image.write_preferences(apt.folder / "preferences.d", declared)
+    if not mirrors.needed.signed_by and TRUSTED.is_dir():
+        for key in TRUSTED.iterdir():
+            shutil.copyfile(key, apt.folder / "trusted.gpg.d" / key.name)
+    asked = [wish.suite, architecture, recommends, *apt.settings]
+    asked += [source.line() for pocket in mirrors.pockets for source in pocket]
+    asked += [mirrors.needed.line(), *(source.line() for source in extra)]
+    known = _known(apt, asked)
+    if known:
+        return Ready(known, mirrors)
+    for line in mirror.told(mirrors):
+        journal.log(line)
+    got = indices.get(apt, mirrors, extra)
+    note = {"asked": asked, "codename": got.codename, "pockets": got.pockets}
+    (apt.folder / NOTE).write_text(json.dumps(note), encoding="utf-8")
+    return Ready(got, mirrors)
+
+
+def _known(apt: Apt, asked: list[object]) -> Indices | None:
+    """The indices that an earlier step of this build got for the same sources."""
+    try:
+        note = json.loads((apt.folder / NOTE).read_text(encoding="utf-8"))
+        stored = Apt.load(apt.folder.parent)
+    except (FileNotFoundError, ValueError):
+        return None
+    if note["asked"] != asked:
+        return None
+    apt_.lay_out(stored)
+    return Indices(stored, note["codename"], tuple(note["pockets"]))

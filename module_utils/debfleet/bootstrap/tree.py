@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A root tree from nothing: by mmdebstrap or debootstrap, or out of a tarball of an earlier one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from .. import journal
+from ..errors import DebfleetError
+from ..ledger import cache_folder
+from ..namespace import apart
+from ..run import CommandError, find, run
+from . import apt as apt_
+from . import debootstrap, image, mmdebstrap
+from .apt import NO_INITRAMFS, Apt
+from .mmdebstrap import Tree
+from .sources import Source, parse_line
+
+MARKER = "bootstrap.json"
+KEEP_DAYS = 30
+TAR = ["tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", "--sparse"]
+
+
+@dataclass(frozen=True)
+class How:
+    """How a tree is made: the tool, what it may not check, and where a tarball of it is kept (True: in the cache)."""
+
+    tool: str = "mmdebstrap"
+    no_check: bool = False
+    force_check: bool = False
+    tarball: bool | str | None = None
+
+
+def digest(tree: Tree, how: How, apt: Apt) -> str:
+    """What a tree depends on, in one word: its inputs, and the state of the archive."""
+    parts = [json.dumps({**asdict(tree), "root": "", "tool": how.tool, "version": version(how.tool)}, sort_keys=True)]
+    parts += apt.sources
+    for path in sorted((apt.folder / "lists").glob("*Release")):
+        parts.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def version(tool: str) -> str:
+    """The version of an installed bootstrap tool. Raises MissingError, naming its package."""
+    find(tool, tool)
+    return run([tool, "--version"]).stdout.strip().rpartition(" ")[2]
+
+
+def is_made(tree: Tree, wanted: str, folder: Path) -> bool:
+    """Whether the tree is there already, made from these very inputs."""
+    return _marker(tree, folder) == {"digest": wanted, "state": "made", **_identity(tree.root)}
+
+
+def _identity(root: Path) -> dict[str, int]:
+    try:
+        stat = root.stat()
+    except FileNotFoundError:
+        return {"device": 0, "inode": 0}
+    return {"device": stat.st_dev, "inode": stat.st_ino}
+
+
+def _marker(tree: Tree, folder: Path) -> dict[str, object]:
+    try:
+        found: dict[str, object] = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+def _mark(tree: Tree, wanted: str, folder: Path, state: str) -> None:
+    written = {"digest": wanted, "state": state, **_identity(tree.root)}
+    (folder / MARKER).write_text(json.dumps(written), encoding="utf-8")
+
+
+def make(tree: Tree, how: How, apt: Apt) -> str:
+    """Make the tree; on failure it is empty again. Returns how: the tool's name, or that a tarball was used.
+
+    :param apt: with the indices got.
+    :raises DebfleetError: also when the folder holds something that is not an earlier try of this build.
+    """
+    wanted = digest(tree, how, apt)
+    _claim(tree, apt.folder)
+    _mark(tree, wanted, apt.folder, "begun")
+    kept = _tarball(how, wanted)
+    try:
+        if kept and kept.exists():
+            made = "tarball"
+            _unpack(kept, tree)
+        else:
+            made = how.tool
+            (_by_debootstrap if how.tool == "debootstrap" else _by_mmdebstrap)(tree, how, apt)
+            image.scrub(tree.root)
+            if kept:
+                _pack(tree, kept)
+    except BaseException:
+        empty(tree.root)
+        raise
+    if how.tool == "debootstrap" or (made == "tarball" and isinstance(how.tarball, str)):
+        apt_.install(tree.root, [], build=apt.folder.parent, upgrade=True)  # the pockets, and what came since
+        image.scrub(tree.root)
+    return made
+
+
+def finish(tree: Tree, how: How, apt: Apt) -> None:
+    """Write down that the tree is whole."""
+    _mark(tree, digest(tree, how, apt), apt.folder, "made")
+
+
+def _claim(tree: Tree, folder: Path) -> None:
+    """Make the root an empty folder. What an earlier try of this build left in it goes; anything else is refused."""
+    root = tree.root
+    root.mkdir(parents=True, exist_ok=True)
+    if any(root.iterdir()):
+        marker = _marker(tree, folder)
+        if {"device": marker.get("device"), "inode": marker.get("inode")} != _identity(root):
+            raise DebfleetError(
+                f"{root} is not empty, and no tree of this build",
+                hint="name another folder, or empty it: nothing in it was touched",
+            )
+        empty(root)
+    os.chown(root, 0, 0)
+    root.chmod(0o755)
+
+
+def empty(folder: Path) -> None:
+    """Remove what is in a folder, and keep the folder."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _by_mmdebstrap(tree: Tree, how: How, apt: Apt) -> None:
+    settings = [
+        f'Dir::State::lists "{apt.folder}/lists";',
+        f'Dir::Etc::preferencesparts "{apt.folder}/preferences.d";',
+        'APT::Sandbox::User "root";',
+        *(['Dir::Etc::netrc "/etc/apt/auth.conf";', 'Dir::Etc::netrcparts "/etc/apt/auth.conf.d";'] if apt.own else []),
+        *apt.settings,
+    ]
+    conf = apt.folder / "mmdebstrap.conf"
+    conf.write_text("\n".join(settings) + "\n", encoding="utf-8")
+    sources = apt.folder / "mmdebstrap.list"
+    sources.write_text("".join(f"{line}\n" for line in archive_lines(tree, apt)), encoding="utf-8")
+    progress = mmdebstrap.Progress()
+    mode = "root" if os.geteuid() == 0 else "unshare"
+    command = mmdebstrap.argv(tree, sources, conf, mode=mode)
+    _tool(command, progress.feed)
+
+
+def archive_lines(tree: Tree, apt: Apt) -> list[str]:
+    """The sources that a bootstrap is made from: the archive's suite and pockets, not the further repositories."""
+    first = parse_line(apt.sources[0])
+    suites = (first.suite, f"{first.suite}-updates", f"{first.suite}-security")
+    keys = ("-security", "-updates", first.suite)
+    return [
+        line for line in apt.sources
+        if (source := parse_line(line)).suite in suites and source.suite.endswith(keys)
+        and (source.uri == first.uri or source.suite != first.suite)
+    ]  # fmt: skip
+
+
+def _by_debootstrap(tree: Tree, how: How, apt: Apt) -> None:
+    first = parse_line(apt.sources[0])
+    mirror = replace(first, uri=first.uri.replace("copy:", "file:", 1) if first.uri.startswith("copy:") else first.uri)
+    progress = debootstrap.Progress()
+    command = debootstrap.argv(tree, mirror, check=not how.no_check, force_check=how.force_check)
+    _tool(command, progress.feed)
+
+
+def _tool(command: Sequence[str], feed: object) -> None:
+    try:
+        run(apart(command), shown=command, env=NO_INITRAMFS, on_line=feed)  # type: ignore[arg-type]
+    except CommandError as error:
+        raise DebfleetError(f"{command[0]} could not make the tree", why=apt_.reasons(error.output)) from error
+
+
+def _tarball(how: How, wanted: str) -> Path | None:
+    if isinstance(how.tarball, str) and how.tarball:
+        return Path(how.tarball)
+    if how.tarball is not True:
+        return None
+    ending = "tar.zst" if shutil.which("zstd") else "tar.gz"
+    return cache_folder() / "bootstrap" / f"{wanted[:32]}.{ending}"
+
+
+def _unpack(tarball: Path, tree: Tree) -> None:
+    journal.tell(f"bootstrap: unpacking {tarball.name}")
+    os.utime(tarball)
+    run([*TAR, "--extract", "--preserve-permissions", "--auto-compress", "--directory", tree.root, "--file", tarball])
+    if not (tree.root / "var/lib/dpkg/status").exists():
+        raise DebfleetError(f"{tarball} holds no Debian tree", where="bootstrapper.tarball", hint="remove it: it is made anew")
+
+
+def _pack(tree: Tree, tarball: Path) -> None:
+    journal.tell(f"bootstrap: keeping the tree in {tarball.name}")
+    tarball.parent.mkdir(parents=True, exist_ok=True)
+    new = tarball.with_name(f".{os.getpid()}-{tarball.name}")
+    try:
+        run([*TAR, "--create", "--auto-compress", "--directory", tree.root, "--file", new, "."])
+        new.replace(tarball)
+    finally:
+        new.unlink(missing_ok=True)
+    old = time.time() - KEEP_DAYS * 86400
+    if tarball.parent == cache_folder() / "bootstrap":
+        for other in tarball.parent.iterdir():
+            if other.stat().st_mtime < old:
+                other.unlink(missing_ok=True)
+
+
+def source_lines(sources: Sequence[Source]) -> list[str]:
+    """Entries in the one-line format."""
+    return [source.line() for source in sources]
