@@ -52,9 +52,9 @@ def parse(text: str) -> Size:
     """Read a size. Raises ValueError, with the forms that are allowed, when it has none of them."""
     if text == REMAINING:
         return Remaining()
-    if percent := re.match(PERCENT_PATTERN, text):
+    if percent := re.fullmatch(PERCENT_PATTERN, text):
         return Percent(int(percent[1]))
-    if match := re.match(PATTERN, text):
+    if match := re.fullmatch(PATTERN, text):
         return Bytes(int(match[1]) * UNITS[match[2]])
     raise ValueError(f"{text!r} is no size; write digits and a unit ({', '.join(UNITS)}), a share like 40%, or {REMAINING}")
 

@@ -11,15 +11,15 @@ from ..namespace import run_in_root
 from .files import make_links, write_files
 from .request import Tree, expect_keys
 
-ZONE = re.compile(r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$")
-LOCALE = re.compile(r"^[A-Za-z_]+(@[a-z]+)?$")
-CHARMAP = re.compile(r"^[A-Za-z0-9_-]+$")
+ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+LOCALE = re.compile(r"[A-Za-z_]+(@[a-z]+)?")
+CHARMAP = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def check_locale(value: Any) -> None:
     """{locale: en_US, charmap: UTF-8}."""
     expect_keys(value, {"locale", "charmap"}, set())
-    if not LOCALE.match(value["locale"]) or not CHARMAP.match(value["charmap"]):
+    if not LOCALE.fullmatch(value["locale"]) or not CHARMAP.fullmatch(value["charmap"]):
         raise ValueError(f"{value['locale']} with {value['charmap']} is no locale and charmap")
 
 
@@ -38,7 +38,7 @@ def set_locale(tree: Tree, value: Mapping[str, str]) -> None:
 
 def check_timezone(value: Any) -> None:
     """A name of the tz database, like Europe/Berlin."""
-    if not isinstance(value, str) or not ZONE.match(value):
+    if not isinstance(value, str) or not ZONE.fullmatch(value):
         raise ValueError(f"{value!r} is no time zone")
 
 
@@ -50,7 +50,7 @@ def set_timezone(tree: Tree, value: str) -> None:
 
 def check_hostname(value: Any) -> None:
     """A host name, or an empty string for none of its own."""
-    if not isinstance(value, str) or not re.match(r"^([a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?)?$", value):
+    if not isinstance(value, str) or not re.fullmatch(r"([a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?)?", value):
         raise ValueError(f"{value!r} is no host name")
 
 

@@ -11,7 +11,7 @@ from .files import make_folders, write_files
 from .request import Tree, expect_keys, expect_list
 
 OPTIONS = {"groups", "password-crypted", "authorized_keys", "shell", "comment"}
-NAME = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
+NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 
 def check_users(value: Any) -> None:
@@ -19,7 +19,7 @@ def check_users(value: Any) -> None:
     expect_list(value, dict, "users")
     for user in value:
         expect_keys(user, {"name"}, OPTIONS)
-        if not NAME.match(str(user["name"])):
+        if not NAME.fullmatch(str(user["name"])):
             raise ValueError(f"{user['name']!r} is no user name")
         for key in ("groups", "authorized_keys"):
             expect_list(user.get(key) or [], str, key)
