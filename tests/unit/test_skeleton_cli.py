@@ -22,11 +22,11 @@ def noun(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     module = types.ModuleType("debfleet.cli.thing")
     module.deed = lambda arguments: 0  # type: ignore[attr-defined]
 
-    def add_verbs(verbs: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-        do = verbs.add_parser("do", parents=[common], help="do it")
+    def configure(parser: argparse.ArgumentParser) -> None:
+        do = parser.add_subparsers().add_parser("do", help="do it")
         do.set_defaults(run=lambda arguments: module.deed(arguments))
 
-    module.add_verbs = add_verbs  # type: ignore[attr-defined]
+    module.configure = configure  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "debfleet.cli.thing", module)
     monkeypatch.setattr(cli, "NOUNS", {"thing": "do things"})
     return module
@@ -82,6 +82,7 @@ def test_an_error_has_its_shape(noun, capsys) -> None:
         (["thing", "do"], False, 0),
         (["-q", "thing", "do"], True, 0),
         (["thing", "do", "-q"], True, 0),
+        (["thing", "-q", "do"], True, 0),
         (["-vv", "thing", "do"], False, 2),
         (["thing", "do", "-vv"], False, 2),
     ],

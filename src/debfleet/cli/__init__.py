@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command ``debfleet NOUN VERB``. One noun a file of this folder.
 
-A noun's module has ``add_verbs(verbs, common)``: it adds a parser for each verb with ``verbs.add_parser(NAME,
-parents=[common], help=…)`` and gives it ``set_defaults(run=FUNCTION)``. The function takes the parsed arguments and
-returns an exit code of ``debfleet.common.errors``, or raises a DebfleetError. Only the noun that is asked for is
-imported, and a noun imports what is slow to load inside its functions: help and completion come at once.
+A noun's module has ``configure(parser)``, which adds its verbs (``parser.add_subparsers`` …) and gives each
+``set_defaults(run=FUNCTION)``. The function takes the parsed arguments and returns an exit code of
+``debfleet.common.errors``, or raises a DebfleetError. Every command has the common options without asking: ``quiet``
+(bool), ``verbose`` (how often -v was said) and ``color`` (whether stdout may be coloured). Only the noun that is asked
+for is imported, and a noun imports what is slow to load inside its functions: help and completion come at once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from typing import Any
 
 from debfleet import __version__
 from debfleet.common import errors
@@ -55,14 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return errors.FAILED
 
 
-def parser(loaded: Sequence[str] | dict[str, str] = ()) -> argparse.ArgumentParser:
+def parser(loaded: Container[str] = ()) -> argparse.ArgumentParser:
     """The parser of the whole command, with the verbs of the nouns in ``loaded``."""
-    top = argparse.ArgumentParser(
+    top = Command(
         prog="debfleet",
         description="Debian images, fleets of machines from them, and the archive rebuilt on those fleets.",
         epilog="Exit codes: 0 well, 1 findings, 2 wrong usage, 3 something is missing, 4 failed, 130 interrupted. "
         "Images are built by ansible-playbook: see playbooks/.",
-        parents=[common()],
     )
     top.add_argument("--version", action="version", version=f"debfleet {__version__}")
     top.set_defaults(incomplete=top, quiet=False, verbose=0, color=colors_wanted())
@@ -70,30 +71,28 @@ def parser(loaded: Sequence[str] | dict[str, str] = ()) -> argparse.ArgumentPars
     for name, purpose in NOUNS.items():
         noun = nouns.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         noun.set_defaults(incomplete=noun)
-        verbs = noun.add_subparsers(title="verbs", metavar="VERB")
         if name in loaded:
-            importlib.import_module(f"{__name__}.{name}").add_verbs(verbs, common())
+            importlib.import_module(f"{__name__}.{name}").configure(noun)
     return top
 
 
-def common() -> argparse.ArgumentParser:
-    """The options that every command has, before the noun and after the verb.
+class Command(argparse.ArgumentParser):
+    """A parser with the common options; the parsers below it are of this class too."""
 
-    They give ``quiet`` (bool), ``verbose`` (how often -v was said) and ``color`` (whether stdout may be coloured).
-    """
-    # No defaults here, lest one after the verb undo what was said before the noun: the whole command's parser has them.
-    options = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = options.add_argument_group("common options")
-    group.add_argument("-q", "--quiet", action="store_const", const=True, help="say only what was asked for")
-    group.add_argument("-v", "--verbose", action="count", help="say more")
-    group.add_argument(
-        "--no-color",
-        dest="color",
-        action="store_const",
-        const=False,
-        help="no colours (also with NO_COLOR set, or when not on a terminal)",
-    )
-    return options
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # No defaults here, lest those after the verb undo what was said before the noun: the topmost parser sets them.
+        unset = argparse.SUPPRESS
+        group = self.add_argument_group("common options")
+        group.add_argument("-q", "--quiet", action="store_true", default=unset, help="say only what was asked for")
+        group.add_argument("-v", "--verbose", action="count", default=unset, help="say more")
+        group.add_argument(
+            *("--no-color", "--no-colour"),
+            dest="color",
+            action="store_false",
+            default=unset,
+            help="no colours (also with NO_COLOR set, or when not on a terminal)",
+        )
 
 
 def colors_wanted() -> bool:
