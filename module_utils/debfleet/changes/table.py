@@ -21,6 +21,7 @@ class Kind:
 
 KINDS = {
     "packages": Kind(packages.check, packages.install),
+    "standard_packages": Kind(packages.check_standard, packages.install_standard),
     "files": Kind(files.check_files, files.write_files),
     "folders": Kind(files.check_folders, files.make_folders),
     "links": Kind(files.check_links, files.make_links),
