@@ -19,7 +19,9 @@ def bar(layout: Layout, width: int = 80) -> str:
     cells = [(str(part.number or ""), part.name, shown(part.size)) for part in parts]
     rows = [
         "┌" + "┬".join("─" * count for count in columns) + "┐",
-        "│" + "│".join(_fitting(count, name, number) for count, (number, name, _) in zip(columns, cells, strict=True)) + "│",
+        "│"
+        + "│".join(_fitting(count, name, number) for count, (number, name, _) in zip(columns, cells, strict=True))
+        + "│",
         "│" + "│".join(_fitting(count, size) for count, (_, _, size) in zip(columns, cells, strict=True)) + "│",
         "└" + "┴".join("─" * count for count in columns) + "┘",
     ]
@@ -40,7 +42,8 @@ def bar(layout: Layout, width: int = 80) -> str:
     right = (0, 2, 3)
     legend = [
         "  ".join(
-            text.rjust(widths[column]) if column in right else text.ljust(widths[column]) for column, text in enumerate(row)
+            text.rjust(widths[column]) if column in right else text.ljust(widths[column])
+            for column, text in enumerate(row)
         ).rstrip()
         for row in table
     ]

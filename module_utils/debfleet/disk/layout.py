@@ -90,7 +90,9 @@ def fstab(layout: Layout) -> str:
             options = ",".join(part.mountopts) or "sw"
             rows.append(("~", f"UUID={part.uuid} none swap {options} 0 0"))
         elif part.mount:
-            rows.append((part.mount, f"UUID={part.uuid} {part.mount} {part.filesystem} {_options(part)} 0 {_pass(part)}"))
+            rows.append(
+                (part.mount, f"UUID={part.uuid} {part.mount} {part.filesystem} {_options(part)} 0 {_pass(part)}")
+            )
     return FSTAB_HEAD + "".join(f"{row}\n" for _, row in sorted(rows))
 
 
@@ -98,7 +100,11 @@ def _options(part: Partition) -> str:
     options = list(part.mountopts)
     if part.name == "esp" and not any("mask=" in option for option in options):
         options.append("umask=0077")
-    if part.mount == "/" and (part.filesystem or "").startswith("ext") and not any(o.startswith("errors=") for o in options):
+    if (
+        part.mount == "/"
+        and (part.filesystem or "").startswith("ext")
+        and not any(o.startswith("errors=") for o in options)
+    ):
         options.append("errors=remount-ro")
     return ",".join(options) or "defaults"
 

@@ -24,7 +24,11 @@ def troubles(volume: Mapping[str, Any], *, firmware: str, bootloader: str) -> li
     """All that is wrong with a volume of the canonical manifest; nothing when `layout.plan` succeeds."""
     if volume["partitions"]["type"] not in MOST:
         kind = volume["partitions"]["type"]
-        return [LayoutError(f"there is no partition map {kind}", where="volume.partitions.type", hint=f"one of {', '.join(MOST)}")]
+        return [
+            LayoutError(
+                f"there is no partition map {kind}", where="volume.partitions.type", hint=f"one of {', '.join(MOST)}"
+            )
+        ]
     found = [*_names(volume), *_texts(volume), *_maps(volume, firmware, bootloader)]
     if found:
         return found
@@ -36,9 +40,13 @@ def _names(volume: Mapping[str, Any]) -> Iterator[LayoutError]:
     for name in declared(volume):
         where = f"volume.partitions.{name}"
         if not re.fullmatch(MOUNT, name) or name != posixpath.normpath(name):
-            yield LayoutError(f"{name!r} is no mount point", where=where, hint="write it without a leading slash, as var/tmp")
+            yield LayoutError(
+                f"{name!r} is no mount point", where=where, hint="write it without a leading slash, as var/tmp"
+            )
         elif name.split("/")[0] in NO_MOUNTS:
-            yield LayoutError(f"/{name} can't be a partition of its own: it is needed before one is mounted", where=where)
+            yield LayoutError(
+                f"/{name} can't be a partition of its own: it is needed before one is mounted", where=where
+            )
     if "root" not in declared(volume):
         yield LayoutError("there is no root partition", where="volume.partitions", hint="add root, with its size")
 
@@ -80,7 +88,9 @@ def _relative(volume: Mapping[str, Any], asked: list[Wish]) -> Iterator[LayoutEr
     """Sizes that depend on the volume's, and can't; and too many partitions."""
     kind = volume["partitions"]["type"]
     if len(asked) > MOST[kind]:
-        yield LayoutError(f"{len(asked)} partitions are more than the {MOST[kind]} of a map {kind}", where="volume.partitions")
+        yield LayoutError(
+            f"{len(asked)} partitions are more than the {MOST[kind]} of a map {kind}", where="volume.partitions"
+        )
     greedy = [wish for wish in asked if isinstance(wish.size, sizes.Remaining)]
     if len(greedy) > 1:
         names = " and ".join(wish.name for wish in greedy)
@@ -108,7 +118,9 @@ def _absolute(volume: Mapping[str, Any], asked: list[Wish]) -> Iterator[LayoutEr
             "the partitions are larger than the volume",
             where=largest,
             why=f"they need {sizes.shown(needs)}, and the volume of {sizes.shown(size)} has {sizes.shown(max(room, 0))} for them: "
-            + ", ".join(f"{wish.name} {sizes.shown(count)}" for count, wish in zip(counts, asked, strict=True) if count > 0),
+            + ", ".join(
+                f"{wish.name} {sizes.shown(count)}" for count, wish in zip(counts, asked, strict=True) if count > 0
+            ),
             hint="enlarge volume.size, or make a partition smaller",
         )
         return

@@ -70,7 +70,10 @@ class Layout:
         partitions = []
         for one in written["partitions"]:
             command = one.get("format_command")
-            options = {"mountopts": tuple(one.get("mountopts") or ()), "format_command": tuple(command) if command else None}
+            options = {
+                "mountopts": tuple(one.get("mountopts") or ()),
+                "format_command": tuple(command) if command else None,
+            }
             partitions.append(Partition(**{**one, **options}))
         return cls(written["map"], written["size"], written["disk_uuid"], tuple(partitions))
 
@@ -100,7 +103,9 @@ class Layout:
     @property
     def extended(self) -> tuple[int, int] | None:
         """Start and size in bytes of an MBR's extended partition; it reaches to the end of the disk."""
-        logicals = [partition for partition in self.partitions if self.map == "msdos" and partition.number > PRIMARIES + 1]
+        logicals = [
+            partition for partition in self.partitions if self.map == "msdos" and partition.number > PRIMARIES + 1
+        ]
         if not logicals:
             return None
         start = logicals[0].start - ALIGNMENT

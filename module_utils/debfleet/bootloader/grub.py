@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""grub for BIOS, for UEFI, or for both on one disk.
+
+`configure` writes into the tree before it is written to the disk; `install` puts grub's images into the disk afterwards, as
+grub-install would. The modules are the image's own; only grub-mkimage is the host's. In the image, update-grub and
+grub-install work on what is there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..disk.shape import ALIGNMENT, SECTOR, Layout, Partition
+from ..disk.tools import MTOOLS, at, read_at
+from ..errors import DebfleetError
+from ..namespace import run_in_root
+from ..run import run
+from . import grub_config
+
+GRUB_D = "etc/default/grub.d/debfleet.cfg"
+DEFAULTS = 'GRUB_DEFAULT=0\nGRUB_DISTRIBUTOR="Debian"\n'
+MODULES = (
+    "normal configfile linux search search_fs_uuid search_label part_gpt part_msdos ext2 btrfs xfs fat serial terminal echo "
+    "test minicmd ls cat reboot halt gzio biosdisk all_video"
+).split()  # those of them that the platform has
+ESP_FOLDER = "EFI/BOOT"  # what firmware boots from a disk that it has no entry for
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an architecture has: grub's platforms, and the Debian packages with them."""
+
+    bios: str | None
+    efi: str
+    efi_name: str
+    packages: Mapping[str, str]
+
+
+TARGETS = {
+    "amd64": Target(
+        "i386-pc", "x86_64-efi", "BOOTX64.EFI", {"i386-pc": "grub-pc-bin", "x86_64-efi": "grub-efi-amd64-bin"}
+    ),
+    "i386": Target("i386-pc", "i386-efi", "BOOTIA32.EFI", {"i386-pc": "grub-pc-bin", "i386-efi": "grub-efi-ia32-bin"}),
+    "arm64": Target(None, "arm64-efi", "BOOTAA64.EFI", {"arm64-efi": "grub-efi-arm64-bin"}),
+    "armhf": Target(None, "arm-efi", "BOOTARM.EFI", {"arm-efi": "grub-efi-arm-bin"}),
+}
+
+# With grub's full packages in the image: no device is known there yet, and none of its boots is the firmware's only one.
+PRESEED = """\
+grub-pc grub-pc/install_devices multiselect
+grub-pc grub-pc/install_devices_empty boolean true
+{efi} grub2/force_efi_extra_removable boolean true
+{efi} grub2/update_nvram boolean false
+"""
+
+
+def _target(system: Mapping[str, Any]) -> Target:
+    try:
+        return TARGETS[system["architecture"]]
+    except KeyError:
+        raise DebfleetError(
+            f"there is no grub for {system['architecture']}",
+            where="system.bootloader",
+            hint=f"it is there for {', '.join(TARGETS)}",
+        ) from None
+
+
+def platforms(system: Mapping[str, Any]) -> list[str]:
+    """grub's platforms that the system's firmware needs. Raises DebfleetError where grub has none for it."""
+    target, firmware = _target(system), system["firmware"]
+    if firmware != "uefi" and target.bios is None:
+        raise DebfleetError(f"{system['architecture']} has no BIOS", where="system.firmware", hint="set it to uefi")
+    wanted: dict[str, list[str | None]] = {
+        "bios": [target.bios],
+        "uefi": [target.efi],
+        "both": [target.bios, target.efi],
+    }
+    return [platform for platform in wanted[firmware] if platform]
+
+
+def packages(system: Mapping[str, Any]) -> list[str]:
+    """The Debian packages that the image needs, such that update-grub and grub-install work in it.
+
+    They are those without maintainer scripts that look for a disk: an image doesn't know its disk's name.
+    """
+    target = _target(system)
+    firmware = ["efibootmgr"] if target.efi in platforms(system) else []
+    return ["grub2-common", *(target.packages[platform] for platform in platforms(system)), *firmware]
+
+
+def configure(tree: Path, layout: Layout, system: Mapping[str, Any], console: str) -> None:
+    """Write grub's configuration, modules and core images into the tree. Needs a kernel and grub's packages there.
+
+    :param console: arguments for the kernel, as ``console=tty0 console=ttyS0,115200``.
+    """
+    kernel = grub_config.newest(
+        path.name for pattern in ("vmlinuz-*", "vmlinux-*") for path in (tree / "boot").glob(pattern)
+    )
+    if kernel is None:
+        raise DebfleetError(
+            "there is no kernel in the image", where="packages.install", hint="install linux-image-<flavour>"
+        )
+    initrd = f"initrd.img-{kernel.partition('-')[2]}"
+    write(tree / GRUB_D, grub_config.defaults(console))
+    if not (tree / "etc/default/grub").exists():
+        write(tree / "etc/default/grub", DEFAULTS)
+    for platform in platforms(system):
+        _copy_modules(tree, platform)
+        _make_core(tree, platform, layout)
+    write(tree / "boot/grub/grub.cfg", grub_config.menu(layout, kernel, initrd, console))
+    _preseed(tree, system)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file of the tree, for all to read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
+
+
+def _copy_modules(tree: Path, platform: str) -> None:
+    source, target = tree / "usr/lib/grub" / platform, tree / "boot/grub" / platform
+    if not source.is_dir():
+        raise DebfleetError(f"grub for {platform} isn't in the image", where="packages.install")
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()):
+        if path.suffix in (".mod", ".lst"):
+            shutil.copy2(path, target / path.name)
+
+
+def core(tree: Path, platform: str) -> Path:
+    """The core image of a platform in the tree, named as grub-install names it."""
+    return tree / "boot/grub" / platform / ("core.efi" if platform.endswith("-efi") else "core.img")
+
+
+def _make_core(tree: Path, platform: str, layout: Layout) -> None:
+    config = tree / "boot/grub" / platform / "load.cfg"
+    config.write_text(grub_config.embedded(layout), encoding="utf-8")
+    source = tree / "usr/lib/grub" / platform
+    modules = [name for name in MODULES if (source / f"{name}.mod").exists()]
+    where: list[str | Path] = ["-d", source, "-p", grub_config.prefix(layout)]
+    run(["grub-mkimage", "-O", platform, *where, "-c", config, "-o", core(tree, platform), *modules])
+
+
+def _preseed(tree: Path, system: Mapping[str, Any]) -> None:
+    info, efi = tree / "var/lib/dpkg/info", _target(system).packages[_target(system).efi].removesuffix("-bin")
+    if any((info / f"{package}.postinst").exists() for package in ("grub-pc", efi)):
+        run_in_root(tree, ["debconf-set-selections"], stdin=PRESEED.format(efi=efi))
+
+
+def install(disk: Path, layout: Layout, tree: Path, system: Mapping[str, Any]) -> list[str]:
+    """Put grub into a filled disk. Returns what changed: the places written to, none where all was there already."""
+    changed = []
+    for platform in platforms(system):
+        image = core(tree, platform)
+        if not image.is_file():
+            raise DebfleetError(f"grub for {platform} isn't configured in the tree", why=f"there is no {image}")
+        if platform.endswith("-efi"):
+            changed += _install_efi(disk, layout, image, _target(system).efi_name)
+        else:
+            boot = tree / "usr/lib/grub" / platform / "boot.img"
+            changed += _install_bios(disk, layout, boot.read_bytes(), image.read_bytes())
+    return changed
+
+
+def _install_efi(disk: Path, layout: Layout, image: Path, name: str) -> list[str]:
+    if layout.esp is None:
+        raise DebfleetError("there is no ESP for UEFI to boot from", where="volume.partitions")
+    where = at(disk, layout.esp)
+    with tempfile.TemporaryDirectory(prefix=f".{disk.name}.", dir=disk.parent) as folder:
+        there = Path(folder) / name
+        done = run(["mcopy", "-n", "-i", where, f"::{ESP_FOLDER}/{name}", there], check=False, env=MTOOLS)
+        if done.returncode == 0 and there.read_bytes() == image.read_bytes():
+            return []
+    for parent in ("EFI", ESP_FOLDER):
+        run(["mmd", "-D", "s", "-i", where, f"::{parent}"], check=False, env=MTOOLS)  # fails where it is there
+    run(["mcopy", "-D", "o", "-m", "-i", where, image, f"::{ESP_FOLDER}/{name}"], env=MTOOLS)
+    return ["ESP"]
+
+
+def _gap(layout: Layout) -> tuple[int, int]:
+    """The first sector and the room in bytes for core.img: the bios_grub partition, or what lies before the first one."""
+    place: Partition | None = layout.named("bios_grub")
+    return (place.start // SECTOR, place.size) if place else (1, ALIGNMENT - SECTOR)
+
+
+def bios_images(mbr: bytes, boot: bytes, image: bytes, sector: int) -> tuple[bytes, bytes]:
+    """boot.img and core.img as they lie on the disk.
+
+    :param mbr: the disk's first sector as it is; its id and partition table (0x1b8 to 0x1fd) stay.
+    :param sector: where core.img begins.
+    """
+    if len(boot) != SECTOR or boot[510:] != b"\x55\xaa":
+        raise ValueError("boot.img is no boot sector")
+    first = bytearray(boot)
+    first[0x1B8:0x1FE] = mbr[0x1B8:0x1FE]
+    struct.pack_into("<Q", first, 0x5C, sector)  # where core.img begins
+    first[0x64] = 0xFF  # the drive is the one that the BIOS says
+    first[0x66:0x68] = b"\x90\x90"  # as on every hard disk: no jump around that
+    padded = bytearray(image + bytes(-len(image) % SECTOR))
+    struct.pack_into(
+        "<QHH", padded, 0x1F4, sector + 1, len(padded) // SECTOR - 1, 0x820
+    )  # the list of its other blocks
+    return bytes(first), bytes(padded)
+
+
+def _install_bios(disk: Path, layout: Layout, boot: bytes, image: bytes) -> list[str]:
+    sector, room = _gap(layout)
+    first, rest = bios_images(read_at(disk, 0, SECTOR), boot, image, sector)
+    if len(rest) > room:
+        raise DebfleetError(f"grub's core image has {len(rest)} bytes, and there is room for {room}")
+    if read_at(disk, 0, SECTOR) == first and read_at(disk, sector * SECTOR, len(rest)) == rest:
+        return []
+    with disk.open("r+b") as file:
+        file.write(first)
+        file.seek(sector * SECTOR)
+        file.write(rest)
+    return ["MBR"]
