@@ -13,15 +13,12 @@ from debfleet.common import inspect
 from debfleet.common.errors import FINDINGS, OK
 from debfleet.common.ledger import heal
 
-NAME = "image"
-HELP = "look at a finished image"
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the sub-commands."""
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    look = commands.add_parser(
+def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add `inspect`."""
+    look = verbs.add_parser(
         "inspect",
+        parents=[common],
         help="what an image holds that it should not",
         description="Read an image, of debfleet or of another tool, without changing it: keys, passwords, logs, traces "
         "of the builder, and more (docs/inspection.md). Exit 0 when it is clean, 1 when something was found or could "

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a build's folder holds, written into a folder that is not in its place yet."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import journal
+from ..run import run
+from . import masking, metadata, packages, sbom
+
+LOG, SUMS = journal.LOG, "SHA256SUMS"
+# What may still grow after the folder stands in its place; it has no place among the sums.
+UNSUMMED = {LOG, SUMS, "proof.json"}
+FORMATS = {"qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a build has made.
+
+    :param disk: the raw disk.
+    :param tree: the root tree, still there.
+    :param log: the build's log, where there is one.
+    :param manifest: canonical, with its secrets.
+    :param seconds: of each phase so far.
+    """
+
+    disk: Path
+    tree: Path
+    log: Path | None
+    manifest: Mapping[str, Any]
+    layout: Mapping[str, Any]
+    seconds: Mapping[str, float]
+
+
+def write(folder: Path, source: Source) -> dict[str, Any]:
+    """Fill a build's folder. Returns metadata.json."""
+    manifest, system = source.manifest, source.manifest["system"]
+    backing = manifest["volume"]["backing"]
+    image = folder / f"disk.{backing}"
+    journal.tell(f"writing {image.name}", 0, 4)
+    place_disk(source.disk, image, backing)
+    kernel = next(iter(metadata.kernels(source.tree)), None)
+    if system["bootloader"] == "none" and kernel:
+        copy_kernel(source.tree, kernel, folder)
+    journal.tell("listing the packages", 1, 4)
+    found = packages.installed(source.tree)
+    journal.tell(f"computing the SHA-256 of {image.name}", 2, 4)
+    digest = metadata.sha256(image)
+    time_built = metadata.built(bool(manifest.get("reproducible")))
+    told = metadata.make(
+        image,
+        digest=digest,
+        virtual_size=source.disk.stat().st_size,
+        manifest=manifest,
+        layout=source.layout,
+        seconds=source.seconds,
+        kernel=kernel,
+        packages=len(found),
+        time_built=time_built,
+    )
+    journal.tell("writing the bill of materials", 3, 4)
+    bill = sbom.make(
+        found,
+        name=manifest["name"],
+        release=system["release"],
+        architecture=system["architecture"],
+        file=image.name,
+        digest=digest,
+        version=told["debfleet"],
+        time_built=time_built,
+    )
+    _json(folder / "manifest.json", masking.masked(manifest))
+    _json(
+        folder / "packages.json", packages.listing(manifest["name"], system["release"], system["architecture"], found)
+    )
+    _json(folder / "metadata.json", told)
+    (folder / "sbom.cdx.json").write_text(bill + "\n", encoding="utf-8")
+    sums = {path.name: digest if path == image else metadata.sha256(path) for path in sorted(folder.iterdir())}
+    lines = [f"{sums[name]}  {name}\n" for name in sorted(sums) if name not in UNSUMMED]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    journal.tell("the image's folder is ready", 4, 4)
+    if source.log and source.log.exists():
+        shutil.copyfile(source.log, folder / LOG)
+        (folder / LOG).chmod(0o600 if masking.secrets_of(manifest) else 0o644)
+    return told
+
+
+def place_disk(disk: Path, image: Path, backing: str) -> None:
+    """Put the raw disk into the folder in its format; a raw one costs nothing where both are on one filesystem."""
+    if backing in FORMATS:
+        run(["qemu-img", "convert", "-f", "raw", "-O", FORMATS[backing], disk, image])
+        return
+    with contextlib.suppress(OSError):
+        os.link(disk, image)
+        return
+    run(["cp", "--sparse=always", "--reflink=auto", "--", disk, image])
+
+
+def copy_kernel(tree: Path, version: str, folder: Path) -> None:
+    """Copy the newest kernel and its initramfs out of the tree, for who boots the image by them."""
+    boot = tree / "boot"
+    kernel = next(path for path in boot.glob("vmlinu[xz]-*") if path.name.partition("-")[2] == version)
+    shutil.copyfile(kernel, folder / "vmlinuz")
+    initramfs = boot / f"initrd.img-{version}"
+    if initramfs.is_file():
+        shutil.copyfile(initramfs, folder / "initrd.img")
+
+
+def _json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""metadata.json: what the image is, how large, how it is laid out, and how long each phase took."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Mapping
+from importlib import metadata as distributions
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+BLOCK = 1024**2
+ZEROS = bytes(BLOCK)
+
+
+def version() -> str:
+    """debfleet's own version."""
+    try:
+        return distributions.version("debfleet")
+    except distributions.PackageNotFoundError:
+        return "unknown"
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file; holes are not read."""
+    digest = hashlib.sha256()
+    buffer = bytearray(BLOCK)
+    view = memoryview(buffer)
+    with path.open("rb", buffering=0) as file:
+        size, position = os.fstat(file.fileno()).st_size, 0
+        while position < size:
+            data = _next(file.fileno(), position, os.SEEK_DATA, size)
+            while position < data:
+                count = min(BLOCK, data - position)
+                digest.update(memoryview(ZEROS)[:count])
+                position += count
+            end = _next(file.fileno(), position, os.SEEK_HOLE, size)
+            file.seek(position)
+            while position < end and (count := file.readinto(view[: min(BLOCK, end - position)])):
+                digest.update(view[:count])
+                position += count
+    return digest.hexdigest()
+
+
+def _next(fd: int, position: int, kind: int, size: int) -> int:
+    """Where the next data or hole begins, the end where there is none."""
+    if position >= size:
+        return size
+    try:
+        return min(os.lseek(fd, position, kind), size)
+    except OSError:  # ENXIO: nothing but a hole until the end
+        return size
+
+
+def built(reproducible: bool) -> str:
+    """The time of the build in UTC; that of SOURCE_DATE_EPOCH where the image is to be reproducible."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "") if reproducible else ""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(epoch) if epoch.isdigit() else time.time()))
+
+
+def kernels(tree: Path) -> list[str]:
+    """The versions of the kernels in /boot, newest first."""
+    names = [path.name.partition("-")[2] for path in (tree / "boot").glob("vmlinu[xz]-*") if path.is_file()]
+    return sorted(
+        names, key=lambda name: [(int(n) if n else 0, w) for n, w in re.findall(r"(\d*)(\D*)", name)], reverse=True
+    )
+
+
+def make(
+    image: Path,
+    *,
+    digest: str,
+    virtual_size: int,
+    manifest: Mapping[str, Any],
+    layout: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    kernel: str | None,
+    packages: int,
+    time_built: str,
+) -> dict[str, Any]:
+    """metadata.json, as in its schema. Sizes are in bytes: of the disk as a guest sees it, on our disk, of the file."""
+    stat = image.stat()
+    system = manifest["system"]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": manifest["name"],
+        "debfleet": version(),
+        "built": time_built,
+        "file": image.name,
+        "format": manifest["volume"]["backing"],
+        "sha256": digest,
+        "sizes": {"virtual": virtual_size, "allocated": stat.st_blocks * 512, "file": stat.st_size},
+        "provider": manifest["provider"]["name"],
+        "release": system["release"],
+        "architecture": system["architecture"],
+        "firmware": system["firmware"],
+        "bootloader": system["bootloader"],
+        "kernel": kernel,
+        "packages": packages,
+        "layout": dict(layout),
+        "seconds": dict(seconds),
+    }
