@@ -52,7 +52,7 @@ EXAMPLES = r"""
 RETURN = r"""
 report:
   description: What each check looked at, found and could not read, as in schemas/inspection.json.
-  returned: when the image was looked at
+  returned: when the image was looked at; of a failure, the checks that failed
   type: dict
 """
 
@@ -117,7 +117,7 @@ def main() -> None:
     except DebfleetError as error:
         module.fail_json(msg="could not inspect the image", exception=error)
     if not report.ok:
-        module.fail_json(msg="could not pass the image", exception=error_of(report), report=report.to_dict())
+        module.fail_json(msg="could not pass the image", exception=error_of(report), report=report.to_dict(ok=False))
     module.exit_json(changed=False, report=report.to_dict())
 
 

@@ -90,29 +90,49 @@ class Report:
             lines += [f"{check.name}: could not read {what}" for what in check.unread]
         return lines
 
-    def to_dict(self) -> dict[str, Any]:
-        """As in schemas/inspection.json."""
+    def to_dict(self, ok: bool = True) -> dict[str, Any]:
+        """As in schemas/inspection.json.
+
+        :param ok: the checks that are ok too, not only the others.
+        """
         return {
             "schema_version": SCHEMA_VERSION,
             "image": str(self.image),
             "ok": self.ok,
-            "checks": [check.to_dict() for check in self.checks],
+            "checks": [check.to_dict() for check in self.checks if ok or not check.ok],
         }
 
-    def to_text(self) -> str:
-        """For a reader: a line for each check, its findings indented below it."""
-        lines = []
+    def to_text(self, *, quiet: bool = False, verbose: bool = False) -> str:
+        """For a reader: a line for each check, its findings indented below it, and a last line that sums up.
+
+        :param quiet: only the checks that are not ok.
+        :param verbose: the notes, and all that was looked at, too.
+        """
         width = max((len(check.name) for check in self.checks), default=0)
-        for check in self.checks:
-            wrong = sum(finding.severity == ERROR for finding in check.findings)
-            parts = [f"{wrong} finding{'s' * (wrong != 1)}"] if wrong else []
-            parts += [f"{len(check.unread)} not read"] if check.unread else []
-            mark = "ok    " if check.ok else "wrong " if wrong else "unread"
-            lines.append(f"{mark}  {check.name:{width}}  {', '.join(parts) or f'{len(check.looked_at)} looked at'}")
-            for finding in check.findings:
-                note = " (note)" if finding.severity == NOTE else ""
-                lines.append(f"          {finding.path}: {finding.what}{note}")
-                lines += [f"            do: {finding.hint}"] if finding.hint and finding.severity == ERROR else []
-            lines += [f"          could not read {what}" for what in check.unread]
-        lines.append(f"{self.image}: " + ("clean" if self.ok else f"{len(self.troubles())} things to look at"))
+        told = [check for check in self.checks if not (quiet and check.ok)]
+        lines = [line for check in told for line in _lines(check, width, verbose)]
+        count = len(self.troubles())
+        lines.append(f"{self.image}: {f'{count} thing{plural(count)} wrong or unread' if count else 'clean'}")
         return "\n".join(lines)
+
+
+def plural(count: int) -> str:
+    """An s, where there is more than one."""
+    return "" if count == 1 else "s"
+
+
+def _lines(check: Result, width: int, verbose: bool) -> list[str]:
+    wrong = [finding for finding in check.findings if finding.severity == ERROR]
+    notes = [finding for finding in check.findings if finding.severity == NOTE]
+    parts = [f"{len(wrong)} finding{plural(len(wrong))}"] if wrong else []
+    parts += [f"{len(check.unread)} unread"] if check.unread else []
+    parts += [f"{len(notes)} note{plural(len(notes))}"] if notes else []
+    parts += [f"{len(check.looked_at)} looked at"] if not parts else []
+    mark = "ok" if check.ok else "wrong" if wrong else "unread"
+    lines = [f"{mark:6}  {check.name:{width}}  {', '.join(parts)}"]
+    lines += [f"          looked at {path}" for path in check.looked_at if verbose]
+    for finding in wrong:
+        lines.append(f"          {finding.path}: {finding.what}")
+        lines += [f"            do: {finding.hint}"] if finding.hint else []
+    lines += [f"          note: {finding.path}: {finding.what}" for finding in notes if verbose]
+    return lines + [f"          could not read {what}" for what in check.unread]

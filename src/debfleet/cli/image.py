@@ -9,16 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from debfleet.common import inspect
-from debfleet.common.errors import FINDINGS, OK
-from debfleet.common.ledger import heal
+from debfleet.common.errors import FINDINGS, OK, DebfleetError
+
+NAME = "image"
+HELP = "look into images"
 
 
-def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
-    """Add `inspect`."""
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verbs."""
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     look = verbs.add_parser(
         "inspect",
-        parents=[common],
         help="what an image holds that it should not",
         description="Read an image, of debfleet or of another tool, without changing it: keys, passwords, logs, traces "
         "of the builder, and more (docs/inspection.md). Exit 0 when it is clean, 1 when something was found or could "
@@ -31,12 +32,16 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def run_inspect(args: argparse.Namespace) -> int:
     """Inspect one image and print what was found."""
+    from debfleet.common import inspect
+    from debfleet.common.ledger import heal
+
     heal()
     report = inspect.report(args.path, manifest_beside(args.path))
     if args.json:
-        print(json.dumps(report.to_dict(), indent=2))
+        text = json.dumps(report.to_dict(), indent=2)
     else:
-        sys.stdout.write(report.to_text() + "\n")
+        text = report.to_text(quiet=args.quiet, verbose=bool(args.verbose))
+    sys.stdout.write(text + "\n")
     return OK if report.ok else FINDINGS
 
 
@@ -45,5 +50,8 @@ def manifest_beside(path: Path) -> dict[str, Any] | None:
     file = (path if path.is_dir() else path.parent) / "manifest.json"
     if not file.is_file():
         return None
-    found = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DebfleetError("could not read what was asked for", where=str(file), why=str(error)) from error
     return found if isinstance(found, dict) else None
