@@ -18,16 +18,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .. import journal, sizes
+from .. import journal
 from ..errors import DebfleetError
 from ..namespace import ENVIRONMENT, run_around_root
 from ..run import CommandError, Done, run
 
 STATE = "apt.json"
 ARCHIVES = "var/cache/apt/archives"
+CACHES = ("var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin")
 NO_INITRAMFS = {"INITRD": "No"}  # the kernel's hooks honour it; the image gets its initramfs once, at the end
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "all_proxy")
-PROBLEM = re.compile(r"^(E|W|N|Err): ?(.*)$")
 
 
 @dataclass(frozen=True)
@@ -226,6 +226,8 @@ def _archives(apt: Apt, root: Path) -> Iterator[dict[str, str]]:
     try:
         yield {str(apt.folder / "archives"): f"/{ARCHIVES}"}
     finally:
+        for name in CACHES:  # maintainer scripts that ask apt make them
+            (root / name).unlink(missing_ok=True)
         for folder in made:
             folder.rmdir()
         shutil.rmtree(apt.folder / "archives", ignore_errors=True)
@@ -235,7 +237,14 @@ def _run(apt: Apt, root: Path, words: Sequence[str], binds: Mapping[str, str], e
     conf = lay_out(apt, root)
     passed = {name: os.environ[name] for name in PROXIES if name in os.environ}
     inner = ["--unset=TMPDIR", "--unset=APT_CONFIG", *(f"--unset={name}" for name in passed), "dpkg"]
-    variables = {**ENVIRONMENT, **NO_INITRAMFS, **passed, **(env or {}), "APT_CONFIG": str(conf), "TMPDIR": f"{root}/tmp"}
+    variables = {
+        **ENVIRONMENT,
+        **NO_INITRAMFS,
+        **passed,
+        **(env or {}),
+        "APT_CONFIG": str(conf),
+        "TMPDIR": f"{root}/tmp",
+    }
     with _status("installing packages") as fd:
         options = {
             "APT::Status-Fd": str(fd),
@@ -267,7 +276,7 @@ def _status(what: str) -> Iterator[int]:
     reading, writing = os.pipe()
 
     def follow() -> None:
-        with open(reading, encoding="utf-8", errors="replace") as lines:
+        with os.fdopen(reading, encoding="utf-8", errors="replace") as lines:
             last = 0.0
             for line in lines:
                 told = parse_status(line)
@@ -295,8 +304,3 @@ def parse_status(line: str) -> tuple[str, float] | None:
         return None
     text = words[3].strip()
     return (text[:1].lower() + text[1:], max(0.0, min(percent, 100.0))) if text else None
-
-
-def shown_size(count_of_bytes: int) -> str:
-    """Bytes for a reader."""
-    return sizes.shown(count_of_bytes)

@@ -93,12 +93,13 @@ def get(apt: Apt, mirrors: Mirrors, extra: Sequence[Source] = ()) -> Indices:
                 used.append(source)
                 pockets.append(source.suite)
                 break
-            journal.log(f"the mirror gives no {source.suite}: {explain(source, asked, said).why or 'not there'}")
+            journal.log(f"the mirror gives no {source.suite}: {explain(source, asked, said)[0].what}")
     problems = [
-        explain(source, asked, said, component)
+        problem
         for source in (mirrors.needed, *extra)
         for component in source.components or ("",)
         if _key(source, component) not in found
+        for problem in explain(source, asked, said, component)
     ]
     if problems:
         raise ResolveError(_once(problems))
@@ -153,7 +154,7 @@ def release_fields(apt: Apt, source: Source) -> dict[str, str]:
     return {}
 
 
-def explain(source: Source, apt: Apt, said: str, component: str = "") -> Problem:
+def explain(source: Source, apt: Apt, said: str, component: str = "") -> list[Problem]:
     """Why a suite, or one of its components, was not got: from its Release file, and from what apt said."""
     where = f"{source.suite} of {hidden(source.uri)}"
     fields = release_fields(apt, source)
@@ -161,20 +162,31 @@ def explain(source: Source, apt: Apt, said: str, component: str = "") -> Problem
     why = _cleaned(about)
     components = [word.rpartition("/")[2] for word in fields.get("Components", "").split()]
     architectures = fields.get("Architectures", "").split()
-    if any(word in said for word in SYNC) and any(word in line for line in about for word in SYNC):
-        return Problem(f"the mirror is being synchronised: an index of {where} fails its hash", why, "try again later")
-    if fields and architectures and apt.architecture not in architectures:
+    if any(word in line for line in about for word in SYNC):
+        return [
+            Problem(f"the mirror is being synchronised: an index of {where} fails its hash", why, "try again later")
+        ]
+    problems = []
+    if architectures and apt.architecture not in architectures:
         hint = "it has " + ", ".join(word for word in architectures if word != "all")
-        return Problem(f"{where} has no architecture {apt.architecture}", "", hint, "system.architecture")
-    if fields and component and component not in components:
+        problems.append(Problem(f"{where} has no architecture {apt.architecture}", "", hint, "system.architecture"))
+    if components and component and component not in components:
         close = get_close_matches(component, components, 1)
         hint = f"did you mean {close[0]}?" if close else "it has " + ", ".join(components)
-        return Problem(f"{where} has no component {component}", "", hint, "packages.components")
+        problems.append(Problem(f"{where} has no component {component}", "", hint, "packages.components"))
+    return problems or [_not_got(source, where, about, why)]
+
+
+def _not_got(source: Source, where: str, about: Sequence[str], why: str) -> Problem:
     text = "\n".join(about)
     if "expired" in text or "not valid yet" in text:
-        return Problem(f"the Release file of {where} is out of date", why, "use another mirror, or set this machine's clock")
+        hint = "use another mirror, or set this machine's clock"
+        return Problem(f"the Release file of {where} is out of date", why, hint)
     if "does not have a Release file" in text or re.search(r"\b404\b", text):
-        return Problem(f"the suite {source.suite} is not on the mirror {hidden(source.uri)}", why, "", "system.release")
+        hint = "releases that have ended lie on another mirror, to be named in packages.mirror"
+        return Problem(
+            f"the suite {source.suite} is not on the mirror {hidden(source.uri)}", why, hint, "system.release"
+        )
     if "not signed" in text or "NO_PUBKEY" in text or "public key" in text:
         hint = "name the archive's keyring in bootstrapper.keyring, or its key in packages.trusted-keys"
         return Problem(f"{where} is not signed by a key that is trusted", why, hint)

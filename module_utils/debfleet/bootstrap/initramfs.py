@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from .. import journal
 from ..namespace import run_in_root
-
-STEPS = {"Calling hook": "hook", "Adding module": "module", "Adding binary": "binary"}
 
 
 def kernels(root: str | Path) -> list[str]:
@@ -41,9 +38,3 @@ def generate(root: str | Path) -> list[str]:
             run_in_root(root, ["linux-update-symlinks", "install", version, f"/boot/vmlinuz-{version}"])
     journal.tell("generated the initramfs", len(versions), len(versions))
     return versions
-
-
-def words_of(line: str) -> str:
-    """A line of mkinitramfs -v for a reader."""
-    match = re.match(r"(Calling hook|Adding module|Adding binary) (\S+)", line)
-    return f"{STEPS[match[1]]} {match[2].rpartition('/')[2]}" if match else ""

@@ -7,6 +7,7 @@ In the image: the manifest's; else the bootstrap tool's default, never the build
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -217,11 +218,9 @@ def _mmdebstrap_default(suite: str, components: Sequence[str]) -> tuple[Source, 
         tree = Path(folder) / "tree"
         end = 'cat "$1/etc/apt/sources.list" > "$0"; exit 1'
         hook = f"sh -c '{end}' {out} \"$1\""
-        run(
-            ["mmdebstrap", "--mode=root", "--variant=custom", f"--components={','.join(components)}",
-             f"--setup-hook={hook}", suite, str(tree)],
-            check=False,
-        )  # fmt: skip
+        mode = "root" if os.geteuid() == 0 else "chrootless"
+        what = ["--variant=custom", f"--components={','.join(components)}", f"--setup-hook={hook}"]
+        run(["mmdebstrap", f"--mode={mode}", *what, suite, tree], check=False)
         try:
             return tuple(replace(source, signed_by="") for source in parse_lines(out.read_text(encoding="utf-8")))
         except ValueError:

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .. import journal
@@ -60,7 +59,6 @@ class Progress:
     total: int = 0
     done: int = 0
     stage: str = "starting"
-    seen: list[str] = field(default_factory=list)
 
     def feed(self, line: str) -> None:
         """Take one line of its output."""
@@ -80,8 +78,3 @@ class Progress:
         elif match := re.match(r"I: ([a-z].*?)(?:\.\.\.)?$", line):
             return match[1]
         return ""
-
-
-def names(words: Sequence[str]) -> tuple[str, ...]:
-    """Package names for --include, which takes no comma or blank in one."""
-    return tuple(word.strip() for word in words)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""apt made ready for a build: mirrors decided, keys and pins in place, indices got. Once a build, however often asked."""
+"""apt made ready for a build: mirrors decided, keys and pins in place, indices got, once a build."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ def prepare(build: Path, wish: Wish, architecture: str, declared: ImageApt, *, r
     apt_.lay_out(apt)
     image.write_keys(apt.folder / "trusted.gpg.d", declared)
     image.write_preferences(apt.folder / "preferences.d", declared)
-    if not mirrors.needed.signed_by and TRUSTED.is_dir():
-        for key in TRUSTED.iterdir():
-            shutil.copyfile(key, apt.folder / "trusted.gpg.d" / key.name)
+    _trust(apt.folder / "trusted.gpg.d", wish, mirrors)
     asked = [wish.suite, architecture, recommends, *apt.settings]
     asked += [source.line() for pocket in mirrors.pockets for source in pocket]
     asked += [mirrors.needed.line(), *(source.line() for source in extra)]
@@ -69,6 +67,19 @@ def prepare(build: Path, wish: Wish, architecture: str, declared: ImageApt, *, r
     note = {"asked": asked, "codename": got.codename, "pockets": got.pockets}
     (apt.folder / NOTE).write_text(json.dumps(note), encoding="utf-8")
     return Ready(got, mirrors)
+
+
+def _trust(folder: Path, wish: Wish, mirrors: Mirrors) -> None:
+    """Trust what apt in the image will, for sources that name no key: the archive's keys and the manifest's.
+
+    And, where this machine's own mirror is used and names no key either, what this machine's apt trusts.
+    """
+    keys = [Path(name) for name in (wish.keyring or str(mirror.KEYRING)).split(",")]
+    if mirrors.origin == "builder" and not mirrors.needed.signed_by and TRUSTED.is_dir():
+        keys += sorted(TRUSTED.iterdir())
+    for key in keys:
+        if key.exists():
+            shutil.copyfile(key, folder / key.name)
 
 
 def _known(apt: Apt, asked: list[object]) -> Indices | None:

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from . import apt as apt_
 from . import debootstrap, image, mmdebstrap
 from .apt import NO_INITRAMFS, Apt
 from .mmdebstrap import Tree
-from .sources import Source, parse_line
+from .sources import parse_line
 
 MARKER = "bootstrap.json"
 KEEP_DAYS = 30
@@ -176,9 +176,9 @@ def _by_debootstrap(tree: Tree, how: How, apt: Apt) -> None:
     _tool(command, progress.feed)
 
 
-def _tool(command: Sequence[str], feed: object) -> None:
+def _tool(command: Sequence[str], feed: Callable[[str], None]) -> None:
     try:
-        run(apart(command), shown=command, env=NO_INITRAMFS, on_line=feed)  # type: ignore[arg-type]
+        run(apart(command), shown=command, env=NO_INITRAMFS, on_line=feed)
     except CommandError as error:
         raise DebfleetError(f"{command[0]} could not make the tree", why=apt_.reasons(error.output)) from error
 
@@ -197,7 +197,8 @@ def _unpack(tarball: Path, tree: Tree) -> None:
     os.utime(tarball)
     run([*TAR, "--extract", "--preserve-permissions", "--auto-compress", "--directory", tree.root, "--file", tarball])
     if not (tree.root / "var/lib/dpkg/status").exists():
-        raise DebfleetError(f"{tarball} holds no Debian tree", where="bootstrapper.tarball", hint="remove it: it is made anew")
+        hint = "remove it: it is made anew"
+        raise DebfleetError(f"{tarball} holds no Debian tree", where="bootstrapper.tarball", hint=hint)
 
 
 def _pack(tree: Tree, tarball: Path) -> None:
@@ -214,8 +215,3 @@ def _pack(tree: Tree, tarball: Path) -> None:
         for other in tarball.parent.iterdir():
             if other.stat().st_mtime < old:
                 other.unlink(missing_ok=True)
-
-
-def source_lines(sources: Sequence[Source]) -> list[str]:
-    """Entries in the one-line format."""
-    return [source.line() for source in sources]

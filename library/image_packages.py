@@ -1,0 +1,205 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packages of an image, resolved before anything of it is made."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_packages
+short_description: The packages of an image, resolved before anything of it is made
+version_added: "1.0.0"
+description:
+  - Resolves all that an image will hold against the mirror, with its dependencies, pins and further repositories.
+  - Names every package, version, suite, component and architecture that is not there, all at once.
+  - Apt's indices stay in the folder of the build, where the bootstrap finds them again.
+author: debfleet
+attributes:
+  check_mode:
+    description: Nothing is ever changed but the folder of the build.
+    support: full
+  diff_mode:
+    description: Nothing is changed.
+    support: none
+options:
+  suite:
+    description: Suite or codename.
+    type: str
+    required: true
+  architecture:
+    description: Debian's name of the architecture; this machine's by default.
+    type: str
+  bootstrapper:
+    description:
+      - The manifest's section C(bootstrapper) in its canonical form. Keys used are tool, variant, mirror, keyring,
+        no-check-gpg, include_packages and exclude_packages.
+    type: dict
+    default: {}
+  image_apt:
+    description:
+      - The manifest's section C(packages) in its canonical form. What its C(install) and C(install_standard) name is
+        resolved too.
+    type: dict
+    default: {}
+  packages:
+    description:
+      - Further packages, as lists by the one who asks for them, whose name errors show. Names, C(name/suite),
+        C(name=version), or paths of .deb files.
+    type: dict
+    default: {}
+  recommends:
+    description: Whether recommended packages are installed too.
+    type: bool
+    default: false
+  build:
+    description:
+      - Folder of the running build, with its log, progress and ledger. Without it nothing is kept.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Resolve what an image will hold
+  image_packages:
+    suite: trixie
+    image_apt:
+      components: [main]
+      install: [openssh-server]
+    packages:
+      image: [linux-image-cloud-amd64, systemd-sysv]
+  register: resolved
+"""
+
+RETURN = r"""
+packages:
+  description: Every package that will be in the image, sorted by name; sizes in bytes.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"name": "apt", "version": "3.0.3", "architecture": "amd64", "download_size": 1400000,
+            "installed_size": 4500000}]
+download_size:
+  description: Bytes that the packages have together.
+  returned: always
+  type: int
+installed_size:
+  description: Bytes that they take in the image, as they say themselves.
+  returned: always
+  type: int
+codename:
+  description: The suite's codename, from the mirror.
+  returned: always
+  type: str
+pockets:
+  description: The pockets (updates, security) that the mirror has for the suite.
+  returned: always
+  type: list
+  elements: str
+mirror:
+  description: Whose mirror is used; one of C(manifest), C(builder) and C(tool).
+  returned: always
+  type: str
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+"""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.debfleet import journal
+from ansible.module_utils.debfleet.bootstrap import mirror, resolve
+from ansible.module_utils.debfleet.bootstrap.image import ImageApt
+from ansible.module_utils.debfleet.bootstrap.mmdebstrap import Tree
+from ansible.module_utils.debfleet.bootstrap.prepare import prepare
+from ansible.module_utils.debfleet.errors import DebfleetError
+from ansible.module_utils.debfleet.run import raise_on_signals, run
+
+
+@dataclass(frozen=True)
+class Params:
+    """The module's options."""
+
+    suite: str
+    architecture: str | None
+    bootstrapper: dict[str, Any]
+    image_apt: dict[str, Any]
+    packages: dict[str, list[str]]
+    recommends: bool
+    build: str | None
+
+
+@contextlib.contextmanager
+def folder_of(params: Params) -> Iterator[Path]:
+    """The build's folder, or one that is gone at the end."""
+    if params.build:
+        yield Path(params.build)
+        return
+    with tempfile.TemporaryDirectory(prefix="debfleet-") as folder:
+        yield Path(folder)
+
+
+def desired(params: Params) -> Tree:
+    """The tree that will be bootstrapped."""
+    return Tree(
+        root=Path("/"),
+        suite=params.suite,
+        architecture=params.architecture or run(["dpkg", "--print-architecture"]).stdout.strip(),
+        variant=params.bootstrapper.get("variant") or "minbase",
+        include=tuple(params.bootstrapper.get("include_packages") or ()),
+        exclude=tuple(params.bootstrapper.get("exclude_packages") or ()),
+    )
+
+
+def read_current(params: Params, folder: Path) -> dict[str, Any]:
+    """What the mirror has of it."""
+    tree = desired(params)
+    wish = mirror.wish_of(params.bootstrapper, params.image_apt, params.suite)
+    ready = prepare(
+        folder, wish, tree.architecture, ImageApt.of(params.image_apt), recommends=params.recommends
+    )  # fmt: skip
+    wanted = {"packages.install": params.image_apt.get("install") or [], **params.packages}
+    standard = bool(params.image_apt.get("install_standard"))
+    found = resolve.resolve(ready.apt, tree, wanted, standard=standard)
+    return {
+        "packages": [asdict(package) for package in found],
+        "download_size": sum(package.download_size for package in found),
+        "installed_size": sum(package.installed_size for package in found),
+        "codename": ready.indices.codename,
+        "pockets": list(ready.indices.pockets),
+        "mirror": ready.mirrors.origin,
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    raise_on_signals()
+    module = AnsibleModule(
+        argument_spec={
+            "suite": {"type": "str", "required": True},
+            "architecture": {"type": "str"},
+            "bootstrapper": {"type": "dict", "default": {}},
+            "image_apt": {"type": "dict", "default": {}},
+            "packages": {"type": "dict", "default": {}},
+            "recommends": {"type": "bool", "default": False},
+            "build": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params = Params(**module.params)
+    start = time.monotonic()
+    try:
+        with journal.writing(params.build), folder_of(params) as folder:
+            result = read_current(params, folder)
+    except (DebfleetError, OSError) as error:
+        module.fail_json(msg="could not resolve the image's packages", exception=error)
+    module.exit_json(changed=False, **result, seconds=round(time.monotonic() - start, 2))
+
+
+if __name__ == "__main__":
+    main()
