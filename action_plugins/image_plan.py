@@ -99,18 +99,22 @@ class ActionModule(ActionBase):
 
     def _packages(self, build: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The options of image_packages: everything that this build will install."""
-        templar = self._templar.copy_with_new_env(available_variables={**variables, "image_build": build})
+
+        def templar(own: dict[str, Any]) -> Any:
+            known = {**{name: _trusted(value) for name, value in own.items()}, **variables, "image_build": build}
+            return self._templar.copy_with_new_env(available_variables=known)
+
         manifest = build["manifest"]
         wanted = planning.asked_packages(
             build["phases"]["package_installation"],
-            lambda when: all(templar.evaluate_conditional(one) for one in _conditions(when)),
-            lambda value: templar.template(_trusted(value)),
+            lambda when, own: all(templar(own).evaluate_conditional(one) for one in _conditions(when)),
+            lambda value, own: templar(own).template(_trusted(value)),
         )
         return {
             "suite": manifest["system"]["release"],
             "architecture": manifest["system"]["architecture"],
             "bootstrapper": manifest["bootstrapper"],
-            "apt": manifest["packages"],
+            "image_apt": manifest["packages"],
             "packages": wanted,
         }
 

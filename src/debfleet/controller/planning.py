@@ -15,12 +15,11 @@ from typing import Any
 import yaml
 
 from debfleet import __version__
-from debfleet.common import bootloader, phases
-from debfleet.common.architectures import ARCHITECTURES
+from debfleet.common import bootloader
+from debfleet.common.architectures import architecture
 from debfleet.common.disk import layout
 
 NAMESPACE = uuid.UUID("a64c9a5e-5a0d-4f0e-9d6a-5f0f6b1f3a51")  # of the UUIDs of reproducible images
-ROLE_PACKAGES = "image_change"
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
     disk = layout.plan(
         manifest["volume"], firmware=system["firmware"], bootloader=system["bootloader"], seed=seed
     )
-    architecture = ARCHITECTURES[system["architecture"]]
+    row = architecture(system["architecture"])
     return {
         "manifest": manifest,
         "name": name,
@@ -73,8 +72,8 @@ def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
         "layout": disk.to_dict(),
         "fstab": layout.fstab(disk),
         "disk": str(folders.work / "disk.raw"),
-        "kernel_packages": list(architecture.kernel_packages),
-        "console_arguments": console_arguments(architecture.console, manifest["provider"]),
+        "kernel_packages": list(row.kernel_packages),
+        "console_arguments": console_arguments(row.serial, manifest["provider"]),
         "bootloader_packages": bootloader.packages(system),
         "version": __version__,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -83,29 +82,32 @@ def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
 
 def console_arguments(serial: str, provider: Mapping[str, Any]) -> str:
     """The kernel's arguments for both consoles: the last is the one that it takes for /dev/console."""
-    consoles = ["console=tty0", f"console={serial}"]
+    consoles = ["console=tty0", f"console={serial},115200"]
     return " ".join(reversed(consoles) if provider.get("console") == "virtual" else consoles)
 
 
 def asked_packages(
-    roles: Iterable[str], allowed: Callable[[Any], bool], template: Callable[[Any], Any]
-) -> list[str]:
-    """The packages that roles will ask for in the phase package_installation, read from their task files.
+    roles: Iterable[str],
+    allowed: Callable[[Any, dict[str, Any]], bool],
+    template: Callable[[Any, dict[str, Any]], Any],
+) -> dict[str, list[str]]:
+    """The packages that roles will ask for in the phase package_installation, by the task that asks, read from their
+    task files.
 
     :param roles: the folders of the roles that join the phase, in order.
-    :param allowed: whether a task's `when` holds.
-    :param template: fills in a task's expressions.
+    :param allowed: whether a task's `when` holds, with the role's own defaults and variables.
+    :param template: fills in a task's expressions, with the same.
     """
-    wanted: dict[str, None] = {}
-    for role in roles:
-        path = Path(role) / "tasks" / "package_installation.yml"
-        for task in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
-            change = task.get(ROLE_PACKAGES) or {}
-            if "packages" in change and allowed(task.get("when", True)):
-                wanted.update(dict.fromkeys(template(change["packages"])))
-    return list(wanted)
+    wanted: dict[str, list[str]] = {}
+    for role in map(Path, roles):
+        own = {**_read(role / "defaults/main.yml"), **_read(role / "vars/main.yml")}
+        for task in yaml.safe_load((role / "tasks/package_installation.yml").read_text(encoding="utf-8")) or []:
+            change = task.get("image_change") or {}
+            if "packages" in change and allowed(task.get("when", True), own):
+                wanted[f"{role.name}: {task.get('name', '')}"] = template(change["packages"], own)
+    return {asker: packages for asker, packages in wanted.items() if packages}
 
 
-def shown_roles(plan: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """The plan with the names of the roles in place of their folders."""
-    return {phase: [Path(role).name for role in plan[phase]] for phase in phases.PHASES}
+def _read(path: Path) -> dict[str, Any]:
+    read: Any = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    return read or {}

@@ -79,7 +79,9 @@ def shown(display: Display, build: Path, phase: str) -> Iterator[None]:
     """Show what is told into a build's folder, until the block ends. The folder may come to be only meanwhile."""
     done = threading.Event()
     live = on_a_terminal(os.getppid())
-    watcher = threading.Thread(target=_watch, args=(display, build / PROGRESS, phase, live, done), daemon=True)
+    path = build / PROGRESS
+    before = path.stat().st_size if path.exists() else 0  # what earlier modules told
+    watcher = threading.Thread(target=_watch, args=(display, path, before, phase, live, done), daemon=True)
     watcher.start()
     try:
         yield
@@ -88,9 +90,8 @@ def shown(display: Display, build: Path, phase: str) -> Iterator[None]:
         watcher.join()
 
 
-def _watch(display: Display, path: Path, phase: str, live: bool, done: threading.Event) -> None:
+def _watch(display: Display, path: Path, position: int, phase: str, live: bool, done: threading.Event) -> None:
     start = shown_at = time.monotonic()
-    position = path.stat().st_size if path.exists() else 0
     note: dict[str, Any] = {}
     width = _columns(os.getppid()) if live else 0
     while not done.wait(LIVE_EVERY):
