@@ -21,8 +21,10 @@ class Bootloader(Protocol):
     def configure(self, tree: Path, layout: Layout, system: Mapping[str, Any], console: str) -> None:
         """Write what it needs into the tree, once a kernel is there and before the tree is written to the disk."""
 
-    def install(self, disk: Path, layout: Layout, tree: Path, system: Mapping[str, Any]) -> list[str]:
-        """Put it into the filled disk. Returns the places that were written to."""
+    def install(
+        self, disk: Path, layout: Layout, tree: Path, system: Mapping[str, Any], *, check_mode: bool = False
+    ) -> list[str]:
+        """Put it into the filled disk. Returns the places that were written to; with check_mode, that would be."""
 
 
 BOOTLOADERS: dict[str, Bootloader] = {"grub": grub, "none": none}
@@ -54,6 +56,11 @@ def configure(tree: Path, layout: Layout, system: Mapping[str, Any], console: st
     named(system["bootloader"]).configure(tree, layout, system, console)
 
 
-def install(disk: Path, layout: Layout, tree: Path, system: Mapping[str, Any]) -> list[str]:
-    """Put the system's bootloader into a filled disk. Returns the places that were written to, none if all was there."""
-    return named(system["bootloader"]).install(disk, layout, tree, system)
+def install(
+    disk: Path, layout: Layout, tree: Path, system: Mapping[str, Any], *, check_mode: bool = False
+) -> list[str]:
+    """Put the system's bootloader into a filled disk. Returns the places that were written to, none if all was there.
+
+    :param check_mode: only tell the places.
+    """
+    return named(system["bootloader"]).install(disk, layout, tree, system, check_mode=check_mode)

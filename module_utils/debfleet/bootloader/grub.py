@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """grub for BIOS, for UEFI, or for both on one disk.
 
-`configure` writes into the tree before it is written to the disk; `install` puts grub's images into the disk afterwards, as
+`configure` writes into the tree before it is written to the disk; `install` puts grub's images into the disk then, as
 grub-install would. The modules are the image's own; only grub-mkimage is the host's. In the image, update-grub and
 grub-install work on what is there.
 """
@@ -25,10 +25,33 @@ from . import grub_config
 
 GRUB_D = "etc/default/grub.d/debfleet.cfg"
 DEFAULTS = 'GRUB_DEFAULT=0\nGRUB_DISTRIBUTOR="Debian"\n'
-MODULES = (
-    "normal configfile linux search search_fs_uuid search_label part_gpt part_msdos ext2 btrfs xfs fat serial terminal echo "
-    "test minicmd ls cat reboot halt gzio biosdisk all_video"
-).split()  # those of them that the platform has
+# In the core image, as far as the platform has them.
+MODULES = [
+    "normal",
+    "configfile",
+    "linux",
+    "search",
+    "search_fs_uuid",
+    "search_label",
+    "part_gpt",
+    "part_msdos",
+    "ext2",
+    "btrfs",
+    "xfs",
+    "fat",
+    "serial",
+    "terminal",
+    "echo",
+    "test",
+    "minicmd",
+    "ls",
+    "cat",
+    "reboot",
+    "halt",
+    "gzio",
+    "biosdisk",
+    "all_video",
+]
 ESP_FOLDER = "EFI/BOOT"  # what firmware boots from a disk that it has no entry for
 
 
@@ -51,7 +74,7 @@ TARGETS = {
     "armhf": Target(None, "arm-efi", "BOOTARM.EFI", {"arm-efi": "grub-efi-arm-bin"}),
 }
 
-# With grub's full packages in the image: no device is known there yet, and none of its boots is the firmware's only one.
+# For grub's full packages, where a manifest wants them: the image knows no disk's name, and no firmware's entries.
 PRESEED = """\
 grub-pc grub-pc/install_devices multiselect
 grub-pc grub-pc/install_devices_empty boolean true
@@ -154,22 +177,26 @@ def _preseed(tree: Path, system: Mapping[str, Any]) -> None:
         run_in_root(tree, ["debconf-set-selections"], stdin=PRESEED.format(efi=efi))
 
 
-def install(disk: Path, layout: Layout, tree: Path, system: Mapping[str, Any]) -> list[str]:
-    """Put grub into a filled disk. Returns what changed: the places written to, none where all was there already."""
+def install(
+    disk: Path, layout: Layout, tree: Path, system: Mapping[str, Any], *, check_mode: bool = False
+) -> list[str]:
+    """Put grub into a filled disk. Returns the places that were written to; none where all was there already."""
+    if not disk.is_file():
+        raise DebfleetError(f"there is no disk {disk}")
     changed = []
     for platform in platforms(system):
         image = core(tree, platform)
         if not image.is_file():
             raise DebfleetError(f"grub for {platform} isn't configured in the tree", why=f"there is no {image}")
         if platform.endswith("-efi"):
-            changed += _install_efi(disk, layout, image, _target(system).efi_name)
+            changed += _install_efi(disk, layout, image, _target(system).efi_name, check_mode)
         else:
             boot = tree / "usr/lib/grub" / platform / "boot.img"
-            changed += _install_bios(disk, layout, boot.read_bytes(), image.read_bytes())
+            changed += _install_bios(disk, layout, boot.read_bytes(), image.read_bytes(), check_mode)
     return changed
 
 
-def _install_efi(disk: Path, layout: Layout, image: Path, name: str) -> list[str]:
+def _install_efi(disk: Path, layout: Layout, image: Path, name: str, check_mode: bool) -> list[str]:
     if layout.esp is None:
         raise DebfleetError("there is no ESP for UEFI to boot from", where="volume.partitions")
     where = at(disk, layout.esp)
@@ -178,6 +205,8 @@ def _install_efi(disk: Path, layout: Layout, image: Path, name: str) -> list[str
         done = run(["mcopy", "-n", "-i", where, f"::{ESP_FOLDER}/{name}", there], check=False, env=MTOOLS)
         if done.returncode == 0 and there.read_bytes() == image.read_bytes():
             return []
+    if check_mode:
+        return ["ESP"]
     for parent in ("EFI", ESP_FOLDER):
         run(["mmd", "-D", "s", "-i", where, f"::{parent}"], check=False, env=MTOOLS)  # fails where it is there
     run(["mcopy", "-D", "o", "-m", "-i", where, image, f"::{ESP_FOLDER}/{name}"], env=MTOOLS)
@@ -185,7 +214,7 @@ def _install_efi(disk: Path, layout: Layout, image: Path, name: str) -> list[str
 
 
 def _gap(layout: Layout) -> tuple[int, int]:
-    """The first sector and the room in bytes for core.img: the bios_grub partition, or what lies before the first one."""
+    """The first sector and the room in bytes for core.img: bios_grub, or what lies before the first partition."""
     place: Partition | None = layout.named("bios_grub")
     return (place.start // SECTOR, place.size) if place else (1, ALIGNMENT - SECTOR)
 
@@ -210,13 +239,15 @@ def bios_images(mbr: bytes, boot: bytes, image: bytes, sector: int) -> tuple[byt
     return bytes(first), bytes(padded)
 
 
-def _install_bios(disk: Path, layout: Layout, boot: bytes, image: bytes) -> list[str]:
+def _install_bios(disk: Path, layout: Layout, boot: bytes, image: bytes, check_mode: bool) -> list[str]:
     sector, room = _gap(layout)
     first, rest = bios_images(read_at(disk, 0, SECTOR), boot, image, sector)
     if len(rest) > room:
         raise DebfleetError(f"grub's core image has {len(rest)} bytes, and there is room for {room}")
     if read_at(disk, 0, SECTOR) == first and read_at(disk, sector * SECTOR, len(rest)) == rest:
         return []
+    if check_mode:
+        return ["MBR"]
     with disk.open("r+b") as file:
         file.write(first)
         file.seek(sector * SECTOR)

@@ -21,7 +21,9 @@ def configure(tree: Path, layout: Layout, system: Mapping[str, Any], console: st
     del tree, layout, system, console
 
 
-def install(disk: Path, layout: Layout, tree: Path, system: Mapping[str, Any]) -> list[str]:
+def install(
+    disk: Path, layout: Layout, tree: Path, system: Mapping[str, Any], *, check_mode: bool = False
+) -> list[str]:
     """Nothing is written."""
-    del disk, layout, tree, system
+    del disk, layout, tree, system, check_mode
     return []

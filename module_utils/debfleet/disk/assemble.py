@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .. import journal
+from ..errors import DebfleetError
+from ..sizes import shown
 from . import partition_map, sparse
 from .census import Share, census
 from .ext import tell_split
 from .filesystems import FILESYSTEMS
-from .shape import Layout, LayoutError, Partition
+from .shape import SECTOR, Layout, LayoutError, Partition
 from .states import CREATED, FILLED, FORMATTED, MAP, NONEXISTENT, VOLUME, WRITTEN, Action, DiskState
 
 MADE_EMPTY = tuple(name for name, filesystem in FILESYSTEMS.items() if filesystem.made_empty)
@@ -37,8 +39,11 @@ def _state(disk: Path, part: Partition) -> str:
     return FORMATTED if filesystem.made_empty else FILLED
 
 
-def check(layout: Layout) -> None:
-    """Raise LayoutError where a filesystem is asked for that nothing here can make."""
+def check(layout: Layout, folder: Path, tree: Path | None = None) -> None:
+    """Raise DebfleetError where a filesystem is asked for that nothing here can make, or a folder isn't there."""
+    for place in (folder, tree):
+        if place and not place.is_dir():
+            raise DebfleetError(f"there is no folder {place}")
     for part in layout.partitions:
         if part.filesystem and part.filesystem not in FILESYSTEMS:
             raise LayoutError(
@@ -54,7 +59,7 @@ def apply(disk: Path, layout: Layout, actions: Sequence[Action], tree: Path | No
     :param tree: the root tree; needed where something is filled. It isn't changed, but for missing mount points.
     :raises DebfleetError: with the partition's name where one is too small.
     """
-    check(layout)
+    check(layout, disk.parent, tree)
     fills = [action for action in actions if "fill" in action.verb]
     shares: dict[str, Share] = {}
     if fills:
@@ -83,6 +88,26 @@ def _told(action: Action, part: Partition | None) -> str:
     if part is None:
         return f"{action.verb} the {action.kind}"
     return f"{action.verb} {part.name} ({part.filesystem})"
+
+
+def described(disk: Path, layout: Layout, state: DiskState) -> str:
+    """A disk in a line for each partition, in a given state; where its map is another, as sfdisk tells it."""
+    if state.volume == NONEXISTENT:
+        return ""
+    if state.map == WRITTEN:
+        head = f"{layout.map} {layout.disk_uuid}, {shown(layout.size)}"
+        rows = [
+            f"{part.number} {part.name}: {shown(part.size)} at {shown(part.start)}, "
+            f"{part.filesystem or '-'} {part.uuid}, {state.partitions[part.name]}"
+            for part in layout.partitions
+        ]
+        return "\n".join([head, *rows]) + "\n"
+    found = partition_map.read(disk) or {"label": "none", "id": "", "partitions": []}
+    rows = [
+        f"{number}: {shown(row['size'] * SECTOR)} at {shown(row['start'] * SECTOR)}, {row['type']}"
+        for number, row in enumerate(found.get("partitions", []), 1)
+    ]
+    return "\n".join([f"{found['label']} {found['id']}, {shown(disk.stat().st_size)}", *rows]) + "\n"
 
 
 def mounts(layout: Layout) -> list[str]:

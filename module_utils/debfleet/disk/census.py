@@ -16,8 +16,8 @@ UNIT = 1024  # the smallest block a filesystem gives
 class Share:
     """A filesystem's share of the tree.
 
-    `data` is the least that its contents take in bytes, `entries` its names, `inodes` its inodes. `split` are files of which
-    another hard link belongs to another filesystem.
+    `data` is the least that its contents take in bytes, `entries` its names, `inodes` its inodes. `split` are files of
+    which another hard link belongs to another filesystem.
     """
 
     data: int = 0

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ext2, ext3 and ext4, made in place together with their content by ``mke2fs -d``.
 
-Kept are owners, modes, hard links, holes, xattrs, capabilities, ACLs, device nodes, fifos, sockets and odd names. Lost are
-nanoseconds of times, times after 2038, and inode flags (before mke2fs 1.47.4). The root inode's mode, owner and time, which
-mke2fs leaves out, are set by debugfs.
+Kept are owners, modes, hard links, holes, xattrs, capabilities, ACLs, device nodes, fifos, sockets and odd names. Lost
+are nanoseconds of times, times after 2038, and inode flags (before mke2fs 1.47.4). The root inode's mode, owner and
+time, which mke2fs leaves out, are set by debugfs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The filesystems that a partition can hold: one class for each way of making one, one row of the table for each name.
 
-A further filesystem is a class with `make`, `fill` and `uuid`, and a row. Neither needs the kernel to know the filesystem,
-and nothing is mounted but empty folders over nested mount points, in a namespace of their own.
+A further filesystem is a class with `make`, `fill` and `uuid`, and a row. The kernel need not know any of them, and
+nothing is mounted but empty folders over nested mount points, in a namespace of their own.
 """
 
 from __future__ import annotations

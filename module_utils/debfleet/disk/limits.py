@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import sizes
-from .shape import ALIGNMENT, SECTOR, LayoutError
-from .space import Wish, declared, overhead, shared_out, volume_size, wishes
+from .shape import ALIGNMENT, PRIMARIES, SECTOR, LayoutError
+from .space import Wish, declared, logicals, overhead, shared_out, volume_size, wishes
 
 MBR_END = 2**32 * SECTOR  # what a sector number of 32 bits reaches
 MOST = {"none": 1, "gpt": 128, "msdos": 60}  # of msdos, sfdisk's limit
@@ -114,19 +114,19 @@ def _absolute(volume: Mapping[str, Any], asked: list[Wish]) -> Iterator[LayoutEr
     needs = sum(count for count, wish in zip(counts, asked, strict=True) if not isinstance(wish.size, sizes.Remaining))
     if needs > room:
         largest = max((count, wish.where) for count, wish in zip(counts, asked, strict=True) if wish.asked)[1]
+        pairs = zip(counts, asked, strict=True)
+        listed = ", ".join(f"{wish.name} {sizes.shown(count)}" for count, wish in pairs if count > 0)
         yield LayoutError(
             "the partitions are larger than the volume",
             where=largest,
-            why=f"they need {sizes.shown(needs)}, and the volume of {sizes.shown(size)} has {sizes.shown(max(room, 0))} for them: "
-            + ", ".join(
-                f"{wish.name} {sizes.shown(count)}" for count, wish in zip(counts, asked, strict=True) if count > 0
-            ),
+            why=f"they need {sizes.shown(needs)}: {listed}\n"
+            f"the volume of {sizes.shown(size)} has {sizes.shown(max(room, 0))} for them",
             hint="enlarge volume.size, or make a partition smaller",
         )
         return
-    end = size - room if kind != "gpt" else ALIGNMENT
-    for count, wish in zip(counts, asked, strict=True):
-        end += count
+    end = ALIGNMENT
+    for index, (count, wish) in enumerate(zip(counts, asked, strict=True)):
+        end += count + (ALIGNMENT if logicals(kind, len(asked)) and index >= PRIMARIES else 0)
         if count < ALIGNMENT:
             yield LayoutError(f"nothing is left for {wish.name} on the volume of {sizes.shown(size)}", where=wish.where,
                               hint="enlarge volume.size, or make a partition smaller")  # fmt: skip

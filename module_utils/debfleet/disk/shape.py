@@ -22,8 +22,8 @@ class LayoutError(FindingsError, ValueError):
 class Partition:
     """A partition: where it lies (bytes) and what it holds.
 
-    `number` is the one that the kernel gives it, 0 where the filesystem takes the whole disk. `type` is a GPT's GUID or an
-    MBR's hexadecimal type, empty without a map.
+    `number` is the one that the kernel gives it, 0 where the filesystem takes the whole disk. `type` is a GPT's GUID or
+    an MBR's hexadecimal type, empty without a map.
     """
 
     number: int

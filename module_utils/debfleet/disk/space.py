@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the space of a volume is shared out: arithmetic in bytes, whole MiB throughout.
 
-A fixed size is rounded up to a MiB, a share down. A share is one of what the volume has for the manifest's own partitions,
-which is all but the map, the ESP and bios_grub that debfleet adds, and the MiB before each logical partition: shares of
-100 % in all fit.
+A fixed size is rounded up to a MiB, a share down. A share is one of what the volume has for the manifest's own
+partitions: all but the map, the ESP and bios_grub that debfleet adds, and the MiB before each logical partition. So
+shares of 100 % in all fit.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def needed(kind: str, firmware: str, bootloader: str) -> Iterator[Wish]:
 
 
 def wishes(volume: Mapping[str, Any], firmware: str, bootloader: str) -> list[Wish]:
-    """Every partition of the volume, in the order in which they shall lie. Raises ValueError where a size can't be read."""
+    """Every partition of the volume, in the order in which they shall lie. Raises ValueError for unreadable sizes."""
     own = []
     for name, asked in declared(volume).items():
         size = sizes.parse(asked["size"])

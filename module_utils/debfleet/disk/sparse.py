@@ -54,7 +54,7 @@ def extents(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def splice(source: Path, target: Path, at: int) -> None:
     """Copy what the source holds into the target from offset `at` on; its holes are left out."""
-    with open(source, "rb") as reading, open(target, "r+b") as writing:
+    with source.open("rb") as reading, target.open("r+b") as writing:
         a, b = reading.fileno(), writing.fileno()
         for start, stop in extents(a, 0, os.fstat(a).st_size):
             _copy(a, b, start, stop, at)
@@ -75,7 +75,7 @@ def _copy(a: int, b: int, position: int, stop: int, at: int) -> None:
 
 def has_data(path: Path, start: int, size: int) -> bool:
     """Whether any of a file's range takes room."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return next(extents(file.fileno(), start, start + size), None) is not None
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Volume, map and partitions as state machines: what may be done to each is known before any tool runs.
 
-A state is read from the disk itself, never remembered. A partition whose filesystem is made together with its content (ext)
-goes from created to filled at once.
+A state is read from the disk itself, never remembered. A partition whose filesystem is made together with its content
+(ext) goes from created to filled at once.
 """
 
 from __future__ import annotations
@@ -107,7 +107,12 @@ def plan(current: DiskState, layout: Layout, goal: str, made_empty: Sequence[str
         raise StateError(
             f"could not make the disk {goal}: its partition map is {current.map}", hint=f"make it {PARTITIONED} first"
         )
-    state = current
-    for action in actions:
-        state = state.after(action)
+    outcome(current, actions)
     return actions
+
+
+def outcome(current: DiskState, actions: Sequence[Action]) -> DiskState:
+    """What a disk is after the steps. Raises StateError for the first that isn't allowed."""
+    for action in actions:
+        current = current.after(action)
+    return current
