@@ -25,6 +25,7 @@ from . import journal
 from .errors import DebfleetError, Interrupted, MissingError
 
 LAST_LINES = 15
+CHUNK = 1 << 16
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -76,7 +77,8 @@ def run(
     :param env: variables on top of this process's environment; LC_ALL is C.UTF-8 unless given here.
     :param check: raise CommandError when it ends with other than 0.
     :param shown: the command as the log and errors show it, where argv is wrapped in what a reader need not see.
-    :param on_line: called with each line of its output (stdout and stderr together) as it comes.
+    :param on_line: called with each line of its output (stdout and stderr together) as it comes, and with each
+        state of a line that it writes over.
     """
     command = [str(word) for word in argv]
     said = list(shown or command)
@@ -120,12 +122,29 @@ def run(
 
 
 def _read(pipe: IO[bytes], lines: list[str], on_line: Callable[[str], None] | None) -> None:
-    for raw in pipe:
-        line = raw.decode(errors="replace")
-        lines.append(line)
-        journal.log("| " + line.rstrip("\n"))
-        if on_line:
-            on_line(line.rstrip("\n"))
+    """Collect a program's lines. One that ends in a carriage return, as progress does, is seen but not logged."""
+    rest = b""
+    while True:
+        chunk = os.read(pipe.fileno(), CHUNK)
+        *whole, rest = _split(rest + chunk) if chunk else [rest, b""]
+        for raw in filter(None, whole):
+            line = raw.decode(errors="replace")
+            lines.append(line)
+            text = line.rstrip("\r\n")
+            if not line.endswith("\r"):
+                journal.log("| " + text)
+            if on_line:
+                on_line(text)
+        if not chunk:
+            return
+
+
+def _split(text: bytes) -> list[bytes]:
+    """The lines that are whole, with their ends; last what isn't. A carriage return at the end may belong to a pair."""
+    pieces = text.splitlines(keepends=True)
+    if not pieces or pieces[-1].endswith(b"\n"):
+        return [*pieces, b""]
+    return pieces
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

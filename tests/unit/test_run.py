@@ -84,3 +84,14 @@ def test_a_program_ends_with_us_however_we_end(tmp_path: Path, number: signal.Si
     os.kill(ours.pid, number)
     ours.wait(PATIENCE)
     wait_for(lambda: not child.alive())
+
+
+def test_a_line_that_is_written_over_is_seen_but_not_logged(tmp_path: Path) -> None:
+    seen: list[str] = []
+    with journal.writing(tmp_path):
+        done = run(["printf", r"at 1\rat 2\rready\r\nlast"], on_line=seen.append)
+    assert seen == ["at 1", "at 2", "ready", "last"]
+    assert done.stdout == "at 1\rat 2\rready\r\nlast"
+    log = (tmp_path / journal.LOG).read_text()
+    assert "| at" not in log
+    assert "| ready\n" in log
