@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A manifest: read, brought to one form, validated, planned."""
+"""The manifest of an image: the only door by which a declaration enters, whatever its dialect."""
+
+from .canonical import Manifest
+from .checking import Checked, check
+from .problems import Problem
+
+__all__ = ["Checked", "Manifest", "Problem", "check"]

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Combinations that can't be, each part of which is right by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import sizes
+from ..disk import limits
+from .problems import Keys, Positions, Problem
+
+ARCHITECTURES = {
+    "grub": ("amd64", "i386", "arm64", "armhf", "loong64", "ppc64el", "riscv64"),
+    "extlinux": ("amd64", "i386"),
+    "systemd-boot": ("amd64", "arm64", "armhf", "i386", "loong64", "riscv64"),
+    "pvgrub": ("amd64", "i386"),
+    "none": (),
+}
+BIOS = ("amd64", "i386")
+UEFI = ("amd64", "i386", "arm64", "armhf", "loong64", "riscv64")
+FIRMWARES = {
+    "grub": ("bios", "uefi", "both"),
+    "extlinux": ("bios",),
+    "systemd-boot": ("uefi",),
+    "pvgrub": ("bios",),
+    "none": ("bios", "uefi", "both"),
+}
+MAPS = {
+    "grub": ("gpt", "msdos"),
+    "extlinux": ("none", "msdos", "gpt"),
+    "systemd-boot": ("gpt",),
+    "pvgrub": ("none", "msdos", "gpt"),
+    "none": ("none", "msdos", "gpt"),
+}
+GIB = sizes.UNITS["GiB"]
+
+
+@dataclass(frozen=True)
+class View:
+    """A manifest as rules look at it: what is an error already is not there."""
+
+    data: Mapping[str, Any]
+    bad: frozenset[Keys]
+    positions: Positions
+
+    def get(self, *keys: str) -> Any:
+        """The value, None where there is none or where it is, or holds, an error."""
+        if any(one[: len(keys)] == keys or keys[: len(one)] == one for one in self.bad):
+            return None
+        at: Any = self.data
+        for key in keys:
+            if not isinstance(at, Mapping) or key not in at:
+                return None
+            at = at[key]
+        return at
+
+    def wrong(self, keys: Keys, message: str, **more: Any) -> Problem:
+        """An error of the value at these keys."""
+        value: Any = self.data
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        shown = None if isinstance(value, Mapping) else value
+        return self.positions.problem(keys, message, value=shown, **more)
+
+
+Rule = Callable[[View], Iterator[Problem]]
+
+
+def disk(view: View) -> Iterator[Problem]:
+    """No root, too much for the map, too large for the volume: what the disk's own arithmetic refuses."""
+    volume, firmware, bootloader = view.get("volume"), view.get("system", "firmware"), view.get("system", "bootloader")
+    if not isinstance(volume, Mapping) or not isinstance(volume.get("partitions"), Mapping):
+        return
+    if not isinstance(volume["partitions"].get("root"), Mapping):
+        allowed = "root: {size: …}"
+        yield view.wrong(("volume", "partitions", "root"), "there is no root partition", allowed=allowed)
+        return
+    if not all("size" in part for part in volume["partitions"].values() if isinstance(part, Mapping)):
+        return
+    for trouble in limits.troubles(volume, firmware=firmware or "bios", bootloader=bootloader or "none"):
+        keys = tuple(trouble.where.split(".")) if trouble.where else ("volume", "partitions")
+        if keys == ("volume", "partitions", "type") and bootloader in MAPS:
+            continue  # a rule below says it with what is allowed
+        message = trouble.what + (f": {trouble.why}" if trouble.why else "")
+        yield view.wrong(keys, message, hint=trouble.hint)
+
+
+def booted(view: View) -> Iterator[Problem]:
+    """A bootloader that the map, the firmware or the architecture can't take."""
+    bootloader, architecture = view.get("system", "bootloader"), view.get("system", "architecture")
+    firmware, kind = view.get("system", "firmware"), view.get("volume", "partitions", "type")
+    if bootloader not in MAPS:
+        return
+    keys = ("system", "bootloader")
+    takes = ARCHITECTURES[bootloader]
+    if takes and architecture and architecture not in takes:
+        fit = [name for name, there in ARCHITECTURES.items() if not there or architecture in there]
+        yield view.wrong(keys, f"{bootloader} does not boot {architecture}", allowed=fit)
+    if kind and kind not in MAPS[bootloader]:
+        fit = [name for name, maps in MAPS.items() if kind in maps]
+        yield view.wrong(keys, f"{bootloader} can't boot a disk whose map is {kind}", allowed=fit,
+                         hint=f"or set volume.partitions.type to {' or '.join(MAPS[bootloader])}")  # fmt: skip
+    if firmware and firmware not in FIRMWARES[bootloader]:
+        yield view.wrong(("system", "firmware"), f"{bootloader} is not started by {firmware}",
+                         allowed=list(FIRMWARES[bootloader]))  # fmt: skip
+
+
+def started(view: View) -> Iterator[Problem]:
+    """A firmware that the architecture hasn't, or that doesn't read the map."""
+    architecture, firmware = view.get("system", "architecture"), view.get("system", "firmware")
+    kind, bootloader = view.get("volume", "partitions", "type"), view.get("system", "bootloader")
+    keys = ("system", "firmware")
+    if not firmware or bootloader in ("none", None):
+        return
+    fit = [word for word, there in (("bios", BIOS), ("uefi", UEFI), ("both", BIOS)) if architecture in there]
+    if architecture and firmware in ("bios", "both") and architecture not in BIOS and fit:
+        yield view.wrong(keys, f"{architecture} has no BIOS", allowed=fit)
+    if kind == "none" and firmware != "bios":
+        yield view.wrong(keys, f"{firmware} needs a partition map", allowed=["bios"],
+                         hint="or set volume.partitions.type to gpt")  # fmt: skip
+    if kind == "msdos" and firmware == "both":
+        yield view.wrong(keys, "one disk for BIOS and UEFI needs a GPT", allowed=["bios", "uefi"],
+                         hint="or set volume.partitions.type to gpt")  # fmt: skip
+
+
+def ec2(view: View) -> Iterator[Problem]:
+    """What EC2 takes."""
+    if view.get("provider", "name") != "ec2":
+        return
+    kind, backing = view.get("provider", "virtualization"), view.get("volume", "backing")
+    bootloader = view.get("system", "bootloader")
+    if kind == "pvm" and bootloader not in ("pvgrub", None):
+        yield view.wrong(("system", "bootloader"), "a paravirtual machine (pvm) boots by pvgrub", allowed=["pvgrub"])
+    if kind == "hvm" and bootloader == "pvgrub":
+        yield view.wrong(("system", "bootloader"), "pvgrub boots paravirtual machines (pvm) only", allowed=["grub", "extlinux"])
+    if kind == "hvm" and backing not in ("ebs", None):
+        yield view.wrong(("volume", "backing"), "an hvm image is backed by ebs", allowed=["ebs"])
+    if backing == "s3":
+        if view.get("volume", "partitions", "type") not in ("none", None):
+            yield view.wrong(("volume", "partitions", "type"), "an s3 image has no partition map", allowed=["none"])
+        for key in ("bucket", "region"):
+            if not view.get("provider", key) and ("provider", key) not in view.bad:
+                yield view.wrong(("provider", key), f"{key} is missing; an s3 image needs it", key=True)
+    if view.get("provider", "encrypted") and backing not in ("ebs", None):
+        yield view.wrong(("provider", "encrypted"), "only ebs is encrypted", hint="set volume.backing to ebs")
+    if view.get("provider", "kms_key_id") and not view.get("provider", "encrypted"):
+        yield view.wrong(("provider", "kms_key_id"), "a key without encryption", hint="set provider.encrypted to true")
+    if backing == "ebs":
+        yield from _whole_gib(view)
+
+
+def _whole_gib(view: View) -> Iterator[Problem]:
+    volume = view.get("volume")
+    if not isinstance(volume, Mapping) or not isinstance(volume.get("partitions"), Mapping):
+        return
+    parts = [part for part in volume["partitions"].values() if isinstance(part, Mapping)]
+    try:
+        given = volume.get("size")
+        if given is not None:
+            total, keys = sizes.in_bytes(given), ("volume", "size")
+        else:
+            total, keys = sum(sizes.in_bytes(part["size"]) for part in parts), ("volume", "partitions")
+    except (ValueError, KeyError):
+        return
+    if total % GIB:
+        text = f"an EBS volume is a multiple of 1 GiB; this is {sizes.shown(total)}"
+        yield view.wrong(keys, text, hint=f"set volume.size to {-(-total // GIB)}GiB")
+
+
+def lvm(view: View) -> Iterator[Problem]:
+    """A logical volume has a name and a group, and nothing else has."""
+    backing = view.get("volume", "backing")
+    for key in ("volumegroup", "logicalvolume"):
+        given = view.get("volume", key)
+        if backing == "lvm" and not given and ("volume", key) not in view.bad:
+            yield view.wrong(("volume", key), f"{key} is missing; lvm needs it", key=True)
+        if given and backing not in ("lvm", None):
+            yield view.wrong(("volume", key), f"only lvm has a {key}", key=True)
+
+
+def packages(view: View) -> Iterator[Problem]:
+    """A package that is wanted and not, signatures that are forced and not looked at."""
+    include = view.get("bootstrapper", "include_packages") or ()
+    exclude = view.get("bootstrapper", "exclude_packages") or ()
+    for index, name in enumerate(exclude):
+        if name in include:
+            yield view.positions.problem(("bootstrapper", "exclude_packages", index), f"{name} is included too", value=name)
+    if view.get("bootstrapper", "no-check-gpg") and view.get("bootstrapper", "force-check-gpg"):
+        yield view.wrong(("bootstrapper", "force-check-gpg"), "no-check-gpg says the contrary", key=True)
+
+
+def userspace(view: View) -> Iterator[Problem]:
+    """A 32-bit userland runs on amd64's kernel only."""
+    kernel = view.get("system", "architecture")
+    if view.get("system", "userspace_architecture") and kernel not in ("amd64", "i386", None):
+        yield view.wrong(("system", "userspace_architecture"), f"{kernel}'s kernel does not run it", allowed="amd64's kernel")
+
+
+def one_user(view: View) -> Iterator[Problem]:
+    """Two plugins that make the same user, one who exists already, or a root whose name is another plugin's."""
+    admin, cloud = view.get("plugins", "admin_user", "username"), view.get("plugins", "cloud_init", "username")
+    if admin and admin == cloud:
+        hint = "give one of them another name, or leave admin_user out"
+        yield view.wrong(("plugins", "admin_user", "username"), f"cloud_init makes the user {admin} too", hint=hint)
+    for plugin, name in (("admin_user", admin), ("cloud_init", cloud)):
+        if name == "root":
+            hint = "the plugin root_password gives root a password"
+            yield view.wrong(("plugins", plugin, "username"), "root is there already", hint=hint)
+
+
+RULES: tuple[Rule, ...] = (disk, booted, started, ec2, lvm, packages, userspace, one_user)
+
+
+def broken(view: View) -> list[Problem]:
+    """Every rule's errors."""
+    return [problem for rule in RULES for problem in rule(view)]

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A manifest against its schema: every error at once, each in words, with its place and what is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from .formats import FORMATS
+from .problems import Keys, Positions, Problem, Sealed
+from .schema import Schema, part_of, walk
+
+TYPES = {
+    "string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
+    "array": "a list", "object": "a mapping", "null": "null",
+}  # fmt: skip
+ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+LINES = re.compile(r"[\t\n\r]")
+
+
+def validate(data: Any, schema: Schema, positions: Positions) -> list[Problem]:
+    """Every way in which the data break the schema, in the order of the file."""
+    found = list(_odd_texts(data, schema, positions))
+    for error in _validator(schema).iter_errors(data):
+        found += _problems(error, data, schema, positions)
+    return _unique(found)
+
+
+def _unique(found: Iterable[Problem]) -> list[Problem]:
+    """Without repetitions, by line."""
+    by_place = {(p.path, p.message): p for p in found}
+    return sorted(by_place.values(), key=lambda problem: (problem.line, problem.column, problem.path))
+
+
+def _odd_texts(data: Any, schema: Schema, positions: Positions) -> Iterator[Problem]:
+    """Characters that nothing of a manifest may hold: they would end a string, a line or a file name early."""
+    for keys, value, part in walk(schema, data):
+        if keys and isinstance(keys[-1], str) and (ODD.search(keys[-1]) or LINES.search(keys[-1])):
+            yield positions.problem(keys, "a key with control characters", key=True)
+        if isinstance(value, str) and ODD.search(value):
+            yield positions.problem(keys, "control characters, which no text may hold", shown=False)
+        elif isinstance(value, str) and LINES.search(value) and not part.get("x-lines"):
+            yield positions.problem(keys, "must be one line, without tabs", value=value)
+
+
+def _validator(schema: Schema) -> Any:
+    from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+    from jsonschema.validators import extend
+
+    def pattern(_validator: Any, wanted: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+        """A `$` at the end means the end, not a line end before it."""
+        strict = wanted[:-1] + r"\Z" if wanted.endswith("$") else wanted
+        if isinstance(instance, str) and not re.search(strict, instance):
+            yield ValidationError("pattern")
+
+    checker = FormatChecker(formats=())
+    for name, one in FORMATS.items():
+        checker.checks(name)(lambda value, ok=one.ok: not isinstance(value, str) or ok(value))
+    kind = extend(Draft202012Validator, {"pattern": pattern})
+    return kind(schema, format_checker=checker)
+
+
+def close(word: Any, known: Iterable[Any]) -> str:
+    """The closest known word, as a question, or nothing."""
+    words = {str(item).lower(): str(item) for item in known}
+    found = get_close_matches(str(word).lower(), list(words), 1, 0.6)
+    return f"did you mean {words[found[0]]}?" if found else ""
+
+
+def words(types: Any) -> str:
+    """JSON Schema's types as a reader says them."""
+    return " or ".join(TYPES.get(t, str(t)) for t in ([types] if isinstance(types, str) else types))
+
+
+def elsewhere(name: str, schema: Schema, here: Keys) -> str:
+    """Where else a key would be right: another section of the manifest has it."""
+    for section, part in schema.get("properties", {}).items():
+        if (section,) != here[:1] and isinstance(part, dict) and name in part.get("properties", {}) and section != "plugins":
+            return f"{name} belongs to {section}"
+    return f"{name} belongs to the top" if here and name in schema.get("properties", {}) else ""
+
+
+def _sounds_secret(name: str, part: Mapping[str, Any]) -> bool:
+    """Whether an unknown key is a misspelt secret."""
+    secrets = [key for key, value in part.get("properties", {}).items() if isinstance(value, dict) and "x-secret" in value]
+    return bool(get_close_matches(name, secrets, 1, 0.5))
+
+
+def _problems(error: Any, data: Any, schema: Schema, positions: Positions) -> Iterator[Problem]:
+    keys: Keys = tuple(error.absolute_path)
+    if isinstance(error.instance, Sealed):
+        return
+    part: Mapping[str, Any] = error.schema if isinstance(error.schema, dict) else {}
+    kind, wanted, value = error.validator, error.validator_value, error.instance
+    if kind in ("additionalProperties", "unevaluatedProperties"):
+        yield from _unknown(keys, value, part, schema, positions)
+    elif kind == "required":
+        yield from _missing(keys, value, part, positions)
+    elif kind == "dependentRequired":
+        for first, others in wanted.items():
+            for other in others:
+                if first in value and other not in value:
+                    yield positions.problem((*keys, other), f"{other} is missing; {first} needs it")
+    elif kind == "propertyNames":
+        inner = error.context[0] if error.context else error
+        name = str(inner.instance)
+        allowed = inner.schema.get("x-allowed") if isinstance(inner.schema, dict) else None
+        yield positions.problem((*keys, name), f"{name!r} is no name that is allowed here", key=True, allowed=allowed)
+    elif kind in ("anyOf", "oneOf") and error.context:
+        yield from _closest(error, data, schema, positions)
+    else:
+        hidden = _holds_secret(part)
+        message, allowed, hint = _said(kind, wanted, value, part)
+        yield positions.problem(keys, message, value=value, shown=not hidden, allowed=allowed, hint=hint)
+
+
+def _holds_secret(part: Mapping[str, Any]) -> bool:
+    return "x-secret" in part or "x-crypted" in part or any(
+        isinstance(sub, dict) and _holds_secret(sub) for sub in part.get("properties", {}).values()
+    )
+
+
+def _closest(error: Any, data: Any, schema: Schema, positions: Positions) -> Iterator[Problem]:
+    """Of several ways of being right, the errors of the one that fails least and latest."""
+    ways: dict[Any, list[Any]] = {}
+    for inner in error.context:
+        ways.setdefault(inner.schema_path[0], []).append(inner)
+    best = min(ways.values(), key=lambda found: (any(e.validator == "type" and not e.path for e in found), len(found)))
+    for inner in best:
+        yield from _problems(inner, data, schema, positions)
+
+
+def _unknown(keys: Keys, value: Any, part: Mapping[str, Any], schema: Schema, positions: Positions) -> Iterator[Problem]:
+    known = list(part.get("properties", {}))
+    for name in value:
+        if part_of({**part, "additionalProperties": None}, value, name) is not None:
+            continue
+        hint = close(name, known) or elsewhere(name, schema, keys)
+        if keys == ("volume", "partitions"):
+            hint = close(name, ("type", "root", "swap")) if "/" not in name[:1] else f"write {name.strip('/') or 'root'}"
+        what = "unknown key" if keys else "unknown section"
+        yield positions.problem(
+            (*keys, name), f"{what} {name}", key=True, value=value[name], shown=not _sounds_secret(name, part),
+            allowed=known, hint=hint,
+        )  # fmt: skip
+
+
+def _missing(keys: Keys, value: Any, part: Mapping[str, Any], positions: Positions) -> Iterator[Problem]:
+    for name in part["required"]:
+        if name not in value:
+            about = part.get("properties", {}).get(name, {})
+            say = about.get("description", "") if isinstance(about, dict) else ""
+            yield positions.problem((*keys, name), f"{name} is missing", key=True, hint=say.split(". ")[0].rstrip("."))
+
+
+def _said(kind: str, wanted: Any, value: Any, part: Mapping[str, Any]) -> tuple[str, Any, str]:
+    """Message, what is allowed, hint."""
+    if kind == "type":
+        hint = ""
+        if wanted == "boolean" and str(value).lower() in ("yes", "no", "on", "off", "y", "n"):
+            hint = f"write {'true' if str(value).lower() in ('yes', 'on', 'y') else 'false'}"
+        elif "string" in wanted and isinstance(value, (int, float)):
+            hint = f'write it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
+        elif "array" in wanted and isinstance(value, str):
+            hint = "write it as a list: [ … ]"
+        return f"must be {words(wanted)}", part.get("x-allowed") or part.get("enum") or words(wanted), hint
+    if kind == "enum":
+        allowed = [word for word in wanted if word is not None]
+        hint = close(value, allowed) if isinstance(value, str) else ""
+        return ("must be one of those allowed" if allowed else "is not possible here"), allowed, hint
+    if kind == "const":
+        return f"must be {wanted}", [wanted], ""
+    if kind == "pattern":
+        return "is not in a form that is allowed", part.get("x-allowed") or wanted, ""
+    if kind == "format" and wanted in FORMATS:
+        form = FORMATS[wanted]
+        return f"is no {wanted.replace('-', ' ')} that is allowed", form.allowed, close(value, form.known())
+    limits = {
+        "minItems": ("must have at least {} items", "at least {} items"),
+        "maxItems": ("must have at most {} items", "at most {} items"),
+        "minLength": ("must have at least {} characters", "at least {} characters"),
+        "maxLength": ("must have at most {} characters", "at most {} characters"),
+        "minimum": ("must be at least {}", "{} or more"),
+        "maximum": ("must be at most {}", "{} or less"),
+        "minProperties": ("must have at least {} keys", "at least {} keys"),
+        "maxProperties": ("must have at most {} keys", "at most {} keys"),
+        "multipleOf": ("must be a multiple of {}", "multiples of {}"),
+    }
+    if kind in limits:
+        message, allowed = limits[kind]
+        return message.format(wanted), allowed.format(wanted), ""
+    if kind == "uniqueItems":
+        return "has an item twice", "each item once", ""
+    return "breaks the schema's rule " + kind, wanted if isinstance(wanted, (str, int, list)) else None, ""
