@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ try:
     from debfleet import house
     from debfleet.common import manifest as manifests
     from debfleet.common.disk.layout import LayoutError
-    from debfleet.common.manifest import roles as manifest_roles
     from debfleet.controller import planning
 except ImportError as error:
     from ansible.errors import AnsibleError
@@ -51,8 +49,9 @@ class ActionModule(ActionBase):
             build = planning.describe(manifest, build_dir)
         except LayoutError as error:
             raise AnsibleActionFail(f"the disk can't be laid out: {error}") from error
-        phases = manifest_roles.phase_plan(checked.roles, self._known_roles(checked))
-        build["phases"] = {phase: [str(checked.roles[role]) for role in joined] for phase, joined in phases.items()}
+        build["phases"] = {
+            phase: [str(checked.roles[role]) for role in joined] for phase, joined in checked.phases.items()
+        }
         build["prove"] = boolean(variables.get("prove", False))
         build["not_built"] = list(checked.not_built)
         build["packages"] = self._packages(build, variables)
@@ -85,13 +84,6 @@ class ActionModule(ActionBase):
     def _role_paths(self) -> list[Path]:
         configured = [Path(folder) for folder in C.DEFAULT_ROLES_PATH or []]
         return [*configured, Path(self._loader.get_basedir()) / "roles", house.roles()]
-
-    def _known_roles(self, checked: Any) -> set[str]:
-        known = set(checked.roles)
-        for folder in [*self._role_paths(), *map(Path, checked.manifest.data["plugin_paths"])]:
-            with contextlib.suppress(OSError):
-                known.update(role.name for role in folder.iterdir() if role.is_dir())
-        return known
 
     def _decrypt(self, vaulted: str) -> str:
         plain: bytes = self._loader._vault.decrypt(vaulted)

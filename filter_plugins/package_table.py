@@ -43,8 +43,7 @@ def package_table(found: Mapping[str, Any]) -> list[str]:
         f"{package['name']:{name_width}}  {package['version']:{version_width}}  {shown(package['download_size']):>10}"
         for package in packages
     ]
-    totals = found["totals"]
-    size = f"{shown(totals['download_size'])} to download, {shown(totals['installed_size'])} installed"
+    size = f"{shown(found['download_size'])} to download, {shown(found['installed_size'])} installed"
     return [*lines, f"{len(packages)} packages, {size}"]
 
 
