@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Runs inside the image, with the image's own Python: lists in cloud.cfg can only be replaced whole, so the whole lists
 # are written anew, from the package's own, without what is disabled and with what is enabled at its position.
 import json
