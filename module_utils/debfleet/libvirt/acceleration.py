@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""KVM or emulation: KVM only where a guest really gets somewhere on it.
+
+A /dev/kvm that opens proves little: on some clouds' nested virtualisation it makes machines and runs a boot sector, and a
+kernel hangs right after its bootloader. So a kernel is booted on it, with nothing to mount as root: one that works panics
+about just that, within a second or two. The answer is kept until the next boot of this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .. import journal
+from ..architectures import Architecture
+from ..errors import MissingError
+from ..ledger import cache_folder
+from ..run import end_group, find, run
+
+KVM = Path("/dev/kvm")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PATIENCE = 10.0  # seconds that the kernel has on KVM
+THROUGH = ("Unable to mount root fs", "No working init found", "Kernel panic - not syncing: VFS")
+STARTED = "Linux version"
+MODES = ("auto", "kvm", "tcg")
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """What runs the guests (kvm or tcg), and why."""
+
+    name: str
+    reason: str
+
+
+def choose(wanted: str, row: Architecture, kernel: Path | None) -> Acceleration:
+    """Choose between kvm and tcg.
+
+    :param wanted: auto, kvm or tcg.
+    :param kernel: a kernel of this architecture to try KVM with; None where there is none.
+    Raises MissingError when kvm is wanted and doesn't work.
+    """
+    if wanted == "tcg":
+        return Acceleration("tcg", "emulation was asked for")
+    found = _obstacle(row) or _remembered(row) or (_tried(row, kernel) if kernel else _no_kernel())
+    journal.log(f"acceleration: {found.name}: {found.reason}")
+    if wanted == "kvm" and found.name != "kvm":
+        raise MissingError("KVM does not work here", why=found.reason, hint="accelerator: tcg emulates instead")
+    return found
+
+
+def _no_kernel() -> Acceleration:
+    return Acceleration("tcg", "/dev/kvm opens, but there is no kernel at hand to try it with")
+
+
+def _obstacle(row: Architecture) -> Acceleration | None:
+    """What keeps KVM from being tried at all."""
+    machine = os.uname().machine
+    if machine != row.kernel:
+        return Acceleration("tcg", f"this machine is {machine}, the guest {row.kernel}")
+    if not KVM.exists():
+        return Acceleration("tcg", f"there is no {KVM}")
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return Acceleration("tcg", f"no permission to open {KVM}; being in the group kvm gives it")
+    return None
+
+
+def _cache() -> Path:
+    return cache_folder() / "acceleration.json"
+
+
+def _key(row: Architecture) -> str:
+    emulator = run([find(row.emulator, row.package), "--version"]).stdout.partition("\n")[0]
+    return f"{BOOT_ID.read_text(encoding='utf-8').strip()} {row.name} {emulator}"
+
+
+def _remembered(row: Architecture) -> Acceleration | None:
+    try:
+        kept = json.loads(_cache().read_text(encoding="utf-8"))
+        return Acceleration(**kept["answer"]) if kept["key"] == _key(row) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _tried(row: Architecture, kernel: Path) -> Acceleration:
+    said, seconds = _boot(row, kernel)
+    if any(sign in said for sign in THROUGH):
+        found = Acceleration("kvm", f"a kernel came through on KVM in {seconds:.1f} s")
+    elif STARTED in said:
+        found = Acceleration("tcg", f"a kernel starts on KVM and hangs: not through after {seconds:.0f} s")
+    else:
+        found = Acceleration("tcg", f"{KVM} opens, but a kernel says nothing on it in {seconds:.0f} s")
+    with contextlib.suppress(OSError):
+        _cache().parent.mkdir(parents=True, exist_ok=True)
+        new = _cache().with_name(f"acceleration.{os.getpid()}")
+        new.write_text(json.dumps({"key": _key(row), "answer": asdict(found)}), encoding="utf-8")
+        new.replace(_cache())
+    return found
+
+
+def _boot(row: Architecture, kernel: Path) -> tuple[str, float]:
+    """Boot the kernel on KVM, alone. Returns what it said, and the seconds it took."""
+    emulator = find(row.emulator, row.package)
+    cmdline = f"console={row.serial} panic=-1"
+    argv = [emulator, "-machine", f"{row.machine},accel=kvm", "-cpu", "max", "-m", "256", "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", str(kernel), "-append", cmdline]  # fmt: skip
+    journal.log("+ trying KVM: " + " ".join(argv))
+    began = time.monotonic()
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "--", *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    said = ""
+    try:
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        while time.monotonic() - began < PATIENCE and not any(sign in said for sign in THROUGH):
+            ended = process.poll() is not None
+            said += (process.stdout.read() or b"").decode(errors="replace")
+            if ended:
+                break
+            time.sleep(0.05)
+    finally:
+        end_group(process)
+    journal.log("\n".join("| " + line for line in said.splitlines()[-20:]))
+    return said, time.monotonic() - began

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Watching a domain boot, logging in, and fetching the report from inside; or knowing where it stopped."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import journal
+from ..errors import DebfleetError
+from . import checks, seed, stages
+from .domain import Domain
+from .ssh import CONNECTION_FAILED, Login, listening, run_there
+from .stages import Diagnosis, Observed
+
+PAUSE = 0.5  # seconds between two looks
+QUIET = 120.0  # seconds after the login prompt in which nothing new happens, then the login is given up
+REPORT = 420  # seconds that the report may take: it waits for the last services
+LOGIN = re.compile(r"^\S+ login: ", re.M)
+
+
+class BootError(DebfleetError):
+    """A boot did not get through; `diagnosis` says where and why."""
+
+    def __init__(self, firmware: str, diagnosis: Diagnosis, seconds: float) -> None:
+        self.diagnosis, self.seconds, self.firmware = diagnosis, seconds, firmware
+        super().__init__(
+            f"the boot by {firmware} stopped in the stage {diagnosis.stage}: {diagnosis.why}",
+            where=f"stage {diagnosis.stage}, after {seconds:.0f} s",
+            why="\n".join(diagnosis.lines),
+            hint=diagnosis.advice,
+        )
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to get in: cloud-init or ssh (both by `user` and `key`), or console (root's `password`)."""
+
+    kind: str
+    user: str = "root"
+    key: Path | None = None
+    password: str = ""
+
+
+@dataclass
+class Watch:
+    """The watching of one boot. `limit` and `quiet` in seconds; `reached` says when each stage was reached."""
+
+    domain: Domain
+    serial: Path
+    debug: Path
+    access: Access
+    firmware: str
+    script: str
+    limit: float
+    quiet: float = QUIET
+    reached: dict[str, float] = field(default_factory=dict)
+    ssh: str = ""
+    _began: float = field(default_factory=time.monotonic)
+
+    def seconds(self) -> float:
+        """Seconds since the domain was started."""
+        return time.monotonic() - self._began
+
+    def observed(self) -> Observed:
+        """What is seen now."""
+        self.domain.drain()
+        return Observed(_text(self.serial), _text(self.debug), self.domain.state(), self.ssh, self.access.kind)
+
+    def report(self) -> Mapping[str, str]:
+        """Wait for the login, and return the report's sections. Raises BootError when the boot doesn't get there."""
+        return self._by_console() if self.access.kind == "console" else self._by_ssh()
+
+    def torn(self) -> Diagnosis:
+        """What to say when the guest let us in and its report can't be read."""
+        return Diagnosis("ssh", "the guest's report can't be read", "look at serial.log and build.log", [])
+
+    def _look(self) -> Observed:
+        """Look once: tell the stages that are new, and give up when the boot has ended."""
+        observed = self.observed()
+        for stage in stages.reached(observed):
+            if stage not in self.reached:
+                self.reached[stage] = round(self.seconds(), 1)
+                journal.tell(f"boot by {self.firmware}: {stage} after {self.seconds():.0f} s")
+                journal.log(f"boot by {self.firmware}: {stage} after {self.seconds():.1f} s")
+        if diagnosis := stages.ended(observed):
+            time.sleep(PAUSE)  # the lines that explain it may still be on their way
+            diagnosis = stages.ended(self.observed()) or diagnosis
+            raise BootError(self.firmware, diagnosis, self.seconds())
+        return observed
+
+    def _give_up(self, observed: Observed) -> BootError:
+        return BootError(self.firmware, stages.diagnose(observed), self.seconds())
+
+    def _by_ssh(self) -> Mapping[str, str]:
+        assert self.access.key is not None
+        login = Login(self.access.user, self.access.key, self.domain.port())
+        changed, seen = self.seconds(), ""
+        while True:
+            observed = self._look()
+            if "init" in self.reached:
+                self.ssh = listening(login.port)
+            if self.ssh == "banner":
+                done = run_there(login, ["sh", "-c", "'sudo -n true 2>/dev/null && exec sudo -n sh -s || exec sh -s'"],
+                                 stdin=self.script, limit=REPORT)  # fmt: skip
+                if told := checks.read_report(done.stdout):
+                    self.ssh = "in"
+                    self.reached["ssh"] = self.reached.get("ssh", round(self.seconds(), 1))
+                    return told
+                self.ssh = "denied" if done.returncode == CONNECTION_FAILED else "in"
+            marks = f"{len(observed.serial)} {self.ssh}"
+            if marks != seen:
+                changed, seen = self.seconds(), marks
+            settled = LOGIN.search(stages.clean(observed.serial)) or self.ssh == "denied"
+            if self.seconds() > self.limit or (settled and self.seconds() - changed > self.quiet):
+                raise self._give_up(self.observed())
+            time.sleep(PAUSE)
+
+    def _by_console(self) -> Mapping[str, str]:
+        self._await(r"^\S+ login: $", "root\n")
+        self._await(r"^Password: ?$", self.access.password + "\n")
+        self._await(r"^[^\n]*# $", f"sh {seed.SCRIPT_FILE}\n")
+        until = self.seconds() + REPORT
+        while not checks.complete(stages.clean(observed := self._look().serial)):
+            if self.seconds() > until:
+                raise self._give_up(self.observed())
+            time.sleep(PAUSE)
+        return checks.read_report(stages.clean(observed))
+
+    def _await(self, pattern: str, answer: str) -> None:
+        """Wait until the console shows the pattern, and answer it."""
+        while not re.search(pattern, stages.clean(self._look().serial)[-400:], re.M):
+            if self.seconds() > self.limit:
+                raise self._give_up(self.observed())
+            time.sleep(PAUSE)
+        self.domain.type(answer)
+        time.sleep(PAUSE)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
