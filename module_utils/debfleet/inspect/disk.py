@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..errors import DebfleetError
 from ..run import CommandError, run
 from .subject import Filesystem
 
+PIECE = 1024**2  # bytes read at once
 NAMES = "disk.*"  # what a build calls its image
 EXTENDED = {"5", "f", "85"}  # MBR types that only hold other partitions
 BIOS_GRUB = "21686148-6449-6E6F-744E-656564454649"
@@ -69,7 +71,7 @@ def filesystems(raw: Path) -> tuple[list[Filesystem], list[str]]:
     size = raw.stat().st_size
     if "PTTYPE" not in whole or "TYPE" in whole:
         found = _filesystem(whole, number=0, start=0, size=size)
-        return [found], [] if found.kind else ["the disk: neither a partition table nor a filesystem is recognised"]
+        return [found], []
     try:
         table = json.loads(run(["sfdisk", "--json", raw]).stdout)["partitiontable"]
     except CommandError as error:
@@ -108,21 +110,33 @@ def _numbered(partitions: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any
     return list(zip(numbers, partitions, strict=True))
 
 
-def cut_out(raw: Path, found: Filesystem, target: Path) -> Path:
-    """A filesystem alone in a sparse file of its own, for tools that know no offset."""
-    with raw.open("rb") as source, target.open("wb") as copy:
-        copy.truncate(found.size)
+def pieces(raw: Path, found: Filesystem) -> Iterator[tuple[int, bytes]]:
+    """The data of a filesystem, piece by piece, each with its place in it; holes are left out."""
+    with raw.open("rb") as source:
         position, end = found.start, found.start + found.size
         while position < end:
             try:
                 data = os.lseek(source.fileno(), position, os.SEEK_DATA)
             except OSError:  # ENXIO: only a hole is left
-                break
+                return
             hole = min(os.lseek(source.fileno(), data, os.SEEK_HOLE), end)
             position = min(data, end)
             source.seek(position)
-            copy.seek(position - found.start)
-            while position < hole and (block := source.read(min(1024**2, hole - position))):
-                copy.write(block)
-                position += len(block)
+            while position < hole and (piece := source.read(min(PIECE, hole - position))):
+                yield position - found.start, piece
+                position += len(piece)
+
+
+def empty(raw: Path, found: Filesystem) -> bool:
+    """Whether there is nothing but zeros."""
+    return not any(piece.strip(b"\0") for _, piece in pieces(raw, found))
+
+
+def cut_out(raw: Path, found: Filesystem, target: Path) -> Path:
+    """A filesystem alone in a sparse file of its own, for tools that know no offset."""
+    with target.open("wb") as copy:
+        copy.truncate(found.size)
+        for place, piece in pieces(raw, found):
+            copy.seek(place)
+            copy.write(piece)
     return target

@@ -92,8 +92,8 @@ def _mounted(mounts: Mounts, raw: Path, found: list[Filesystem]) -> tuple[dict[i
                 mounted[one.number] = one
             except DebfleetError as error:
                 unread.append(f"{one}: {error.why or error.what}")
-        elif one.kind not in NOT_MOUNTED and one.number:
-            unread.append(f"{one}")
+        elif one.kind not in NOT_MOUNTED and (one.kind or not disk.empty(raw, one)):
+            unread.append(str(one))
     return mounted, unread
 
 

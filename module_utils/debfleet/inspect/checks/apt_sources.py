@@ -5,16 +5,26 @@ from __future__ import annotations
 
 import re
 
+from ..apt_conf import settings
 from ..host import official, place
 from ..results import Result
 from ..subject import Subject
 
 APT = "/etc/apt"
 PROXY_FILES = ("/etc/environment", "/etc/profile.d/*", "/etc/wgetrc", "/etc/pip.conf", "/etc/default/*")
-PROXY = re.compile(r"""Acquire::\w+::Proxy(?:-Auto-Detect|::[^\s"]+)?[\s"]+(?!false|DIRECT)([^";\s]+)""", re.IGNORECASE)
-BLOCK = re.compile(r"\bproxy(?:-auto-detect)?\s+\"([^\"]+)\"", re.IGNORECASE)
-UNSAFE = re.compile(r"(Check-Valid-Until|Verify-Peer|AllowInsecureRepositories|AllowUnauthenticated)\W+(\w+)", re.I)
-SAFE = {"Check-Valid-Until": "true", "Verify-Peer": "true"}
+PROXY = re.compile(r"Acquire::\w+::Proxy(-Auto-Detect)?(::.*)?", re.IGNORECASE)
+NO_PROXY = {"", "false", "direct"}
+# Settings that make apt trust less carefully, and the value that is apt's own default.
+DEFAULTS = {
+    "check-valid-until": "true",
+    "verify-peer": "true",
+    "verify-host": "true",
+    "allowinsecurerepositories": "false",
+    "allowdowngradetoinsecurerepositories": "false",
+    "allowweakrepositories": "false",
+    "allowunauthenticated": "false",
+}
+TRUE = {"true", "yes", "on", "1", "with", "enable"}
 URI = re.compile(r"\b[a-z+]+:/[^\s\]\"]*")
 
 
@@ -42,18 +52,26 @@ def check(subject: Subject, result: Result) -> None:
                 result.find(path, f"the builder's mirror {where}", "write the manifest's mirror, or the default")
             elif uri.startswith(("file:", "copy:", "cdrom:")):
                 result.find(path, f"an archive of the builder's disk ({where})", "remove the line")
-        for proxy in [*PROXY.findall(text), *BLOCK.findall(text)]:
-            if place(proxy if "://" in proxy else f"http://{proxy}").split(":")[0] not in apt_text:
-                result.find(path, f"a proxy ({place(proxy)})", "remove it, or declare it (apt_proxy)")
-        for name, value in UNSAFE.findall(text):
-            expected = {key.lower(): word for key, word in SAFE.items()}.get(name.lower(), "false")
-            if (value.lower() in ("true", "1", "yes")) != (expected == "true") and name not in apt_text:
-                result.find(path, f"a setting of the builder's apt: {name} {value}", "remove it")
+        if path.startswith("/etc/apt/apt.conf"):
+            _settings(path, root.text(path) or "", apt_text, result)
     for path in root.glob(*PROXY_FILES):
         text = uncommented(root.text(path) or "")
         for proxy in sorted(host.proxies):
             if proxy in text and not asked.copied(path):
                 result.find(path, f"the builder's proxy {proxy}", "remove it when cleaning")
+
+
+def _settings(path: str, text: str, declared: str, result: Result) -> None:
+    """Findings in one file of apt's settings; what the manifest declares is none."""
+    for name, value in settings(text):
+        if PROXY.fullmatch(name) and value.lower() not in NO_PROXY:
+            where = place(value if "://" in value else f"http://{value}")
+            if where.split(":")[0] not in declared:
+                result.find(path, f"a proxy ({where})", "remove it, or declare it (apt_proxy)")
+        last = name.rpartition("::")[2]
+        default = DEFAULTS.get(last.lower())
+        if default and (value.lower() in TRUE) != (default == "true") and last not in declared:
+            result.find(path, f"a setting of the builder's apt: {name} {value}", "remove it")
 
 
 def uncommented(text: str) -> str:
