@@ -83,7 +83,7 @@ class Manifest:
         return copied
 
     def canonical_json(self) -> str:
-        """As manifest.json has it: always the same text for the same meaning. Partitions keep their order on the disk."""
+        """As manifest.json has it: the same text for the same meaning, partitions in their order on the disk."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
     def __hash__(self) -> int:

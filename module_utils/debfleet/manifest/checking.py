@@ -16,7 +16,7 @@ from . import schema as schemas
 from .canonical import Manifest
 from .legacy import translate
 from .load import Loaded
-from .problems import Keys, Positions, Problem, Unreadable
+from .problems import Keys, Problem, UnreadableError
 
 SHORTEST = 4  # characters of a secret that is looked for in every message; a shorter one is masked where it stands
 
@@ -64,7 +64,7 @@ def check(
     path = Path(path)
     try:
         loaded = extends.load(path, decrypt=decrypt)
-    except Unreadable as error:
+    except UnreadableError as error:
         return Checked(None, error.problems)
     return _Check(loaded, path.absolute().parent, list(role_paths), schema_dir, names.moment(now)).checked()
 
@@ -85,6 +85,11 @@ class _Check:
     def add(self, problems: Sequence[Problem]) -> None:
         self.errors += problems
 
+    def mark(self, problems: Sequence[Problem]) -> None:
+        """Add problems, and leave what they are about alone from here on."""
+        self.errors += problems
+        self.bad |= {problem.keys for problem in problems}
+
     def checked(self) -> Checked:
         notices, errors = translate(self.data, self.positions)
         self.notices += notices
@@ -93,11 +98,11 @@ class _Check:
         hidden = secrets.secret_keys(schema, self.data)
         self.positions.is_secret = lambda keys: keys in hidden
         found = validate.validate(self.data, schema, self.positions)
-        self.add(found)
-        self.bad |= {problem.keys for problem in found}
+        self.mark(found)
         data: dict[str, Any] = schemas.filled(schema, self.data)
         canonical.complete(data)
-        self.add(names.fill(data, schema, self.positions, self.now, self.bad))
+        self.mark(names.fill(data, schema, self.positions, self.now, self.bad))
+        self.mark(validate.revalidate(data, schema, self.positions, self.bad))
         self.add(rules.broken(rules.View(data, frozenset(self.bad), self.positions)))
         self.add(files.resolve(data, schema, self.positions, self.folder, self.bad))
         mine = secrets.take(data, schema, self.positions, self.folder, set(self.bad))

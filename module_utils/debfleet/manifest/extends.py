@@ -9,13 +9,13 @@ from typing import Any
 from .files import absolute
 from .load import Decrypt, Loaded
 from .load import load as load_one
-from .problems import Positions, Unreadable
+from .problems import Positions, UnreadableError
 
 MOST = 8
 
 
 def load(path: Path, *, decrypt: Decrypt | None = None) -> Loaded:
-    """A manifest with all that it extends. Raises Unreadable, also for a circle and for a file that isn't there."""
+    """A manifest with all that it extends. Raises UnreadableError, also for a circle and for a missing file."""
     loaded = load_one(path, decrypt=decrypt)
     chain, seen = [loaded], [path.absolute()]
     while (above := chain[-1].data.get("extends")) is not None:
@@ -25,12 +25,12 @@ def load(path: Path, *, decrypt: Decrypt | None = None) -> Loaded:
         file = absolute(above, seen[-1].parent)
         if file in seen or len(seen) >= MOST:
             message = "extends itself" if file in seen else f"more than {MOST} manifests on top of each other"
-            raise Unreadable(positions.problem(("extends",), message, value=above))
+            raise UnreadableError(positions.problem(("extends",), message, value=above))
         try:
             chain.append(load_one(file, decrypt=decrypt))
-        except Unreadable as error:
+        except UnreadableError as error:
             told = positions.problem(("extends",), "what it extends can't be read", value=above)
-            raise Unreadable(told, *error.problems) from error
+            raise UnreadableError(told, *error.problems) from error
         seen.append(file)
     low = chain.pop()
     while chain:
@@ -54,7 +54,7 @@ def _joined(low: Positions, high: Positions) -> Positions:
     joined.values = {**low.values, **high.values}
     joined.sealed = {*(keys for keys in low.sealed if keys not in high.values), *high.sealed}
     joined.shut = (low.shut | high.shut) & joined.sealed
-    joined.files = {**{keys: low.file for keys in low.values}, **low.files}
+    joined.files = {**dict.fromkeys(low.values, low.file), **low.files}
     for keys in high.values:
         joined.files[keys] = high.files.get(keys, high.file)
     return joined

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from json.decoder import scanstring  # type: ignore[attr-defined, unused-ignore]
 from typing import Any
 
-from .problems import Keys, Place, Positions, Problem, Unreadable, dotted
+from .problems import Keys, Place, Positions, Problem, UnreadableError, dotted
 
 DEEPEST = 40
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
@@ -28,10 +28,10 @@ class _Reader:
         line = bisect_right(self.starts, at)
         return Place(line, at - self.starts[line - 1] + 1)
 
-    def wrong(self, message: str, *, at: int | None = None, hint: str = "") -> Unreadable:
+    def wrong(self, message: str, *, at: int | None = None, hint: str = "") -> UnreadableError:
         place = self.place(self.at if at is None else at)
         problem = Problem(message, "", self.positions.file, place.line, place.column, hint=hint)
-        return Unreadable(*self.problems, problem)
+        return UnreadableError(*self.problems, problem)
 
     def blank(self) -> str:
         """Skip spaces and comments; the next character, empty at the end."""
@@ -64,7 +64,9 @@ class _Reader:
             if self.text.startswith(word, self.at):
                 self.at += len(word)
                 return meant
-        raise self.wrong("not JSON: a value is missing here" if not char or char in ENDS else "not JSON: no value begins so")
+        raise self.wrong(
+            "not JSON: " + ("no value begins so" if char and char not in ENDS else "a value is missing here")
+        )
 
     def number(self, match: re.Match[str]) -> int | float:
         self.at = match.end()
@@ -116,11 +118,11 @@ class _Reader:
 
 
 def read(text: str, positions: Positions) -> Any:
-    """The value in this text. Raises Unreadable with every duplicate key, or with where it stops being JSON."""
+    """The value in this text. Raises UnreadableError with every duplicate key, or with where it stops being JSON."""
     reader = _Reader(text, positions)
     value = reader.value((), None)
     if reader.blank():
         raise reader.wrong("not JSON: something follows after the end")
     if reader.problems:
-        raise Unreadable(*reader.problems)
+        raise UnreadableError(*reader.problems)
     return value

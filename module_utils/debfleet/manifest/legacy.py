@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from . import legacy_plugins
@@ -118,7 +119,10 @@ def virtualization(door: Translation) -> None:
         return
     if door.get("provider", "name") == "ec2":
         door.move(("virtualization",), ("provider", "virtualization"))
-    elif door.get("virtualization") == "virtio" and not door.has("provider", "virtio"):
+        return
+    if isinstance(value := door.get("virtualization"), str):
+        door.literals |= {"virtualization": value, "virt": value, "provider.virtualization": value}
+    if value == "virtio" and not door.has("provider", "virtio"):
         door.move(("virtualization",), ("provider", "virtio"), ["virtio_pci", "virtio_blk"])
     else:
         door.drop(("virtualization",))
@@ -156,6 +160,8 @@ def volume(door: Translation, flat: bool) -> None:
         door.put(("volume", "partitions"), {"type": kind, "root": {}})
         door.move(("volume", "filesystem"), ("volume", "partitions", "root", "filesystem"))
         door.move(("volume", "size"), ("volume", "partitions", "root", "size"))
+    if door.get("provider", "name") == "azure" and door.get("volume", "backing") == "raw":
+        door.replace(("volume", "backing"), "vhd", "Azure takes vhd")
     kind = door.get("volume", "partitions", "type")
     if kind == "mbr":
         door.replace(("volume", "partitions", "type"), "msdos", "mbr is called msdos today")
@@ -194,9 +200,13 @@ def _package(item: Any) -> Any:
     return item
 
 
-def renamed(text: str) -> str:
-    """A text with today's names of the variables in braces."""
-    return re.sub(r"\{(\w+)\}", lambda match: "{" + VARIABLES.get(match[1], match[1]) + "}", text)
+def renamed(text: str, literals: Mapping[str, str]) -> str:
+    """A text with today's names of the variables in braces; those that are gone are filled in."""
+    return re.sub(
+        r"\{([\w.]+)\}",
+        lambda match: literals.get(match[1]) or "{" + VARIABLES.get(match[1], match[1]) + "}",
+        text,
+    )
 
 
 def variables(door: Translation) -> None:
@@ -206,8 +216,8 @@ def variables(door: Translation) -> None:
         if isinstance(found := door.get(*section), dict):
             places += [(*section, key) for key in found]
     for keys in places:
-        if isinstance(text := door.get(*keys), str) and renamed(text) != text:
-            door.replace(keys, renamed(text), f"variables are called {renamed(text)} today")
+        if isinstance(text := door.get(*keys), str) and (new := renamed(text, door.literals)) != text:
+            door.replace(keys, new, f"is written {new} today")
     lists: list[tuple[str, ...]] = [("packages", "install")]
     if isinstance(sources := door.get("packages", "sources"), dict):
         lists += [("packages", "sources", key) for key in sources]
@@ -215,6 +225,6 @@ def variables(door: Translation) -> None:
         lines = door.get(*keys)
         if isinstance(lines, list):
             for index, line in enumerate(lines):
-                if isinstance(line, str) and renamed(line) != line:
-                    lines[index] = renamed(line)
-                    door.note((*keys, index), f"variables are called {lines[index]} today")
+                if isinstance(line, str) and (new := renamed(line, door.literals)) != line:
+                    lines[index] = new
+                    door.note((*keys, index), f"is written {new} today")

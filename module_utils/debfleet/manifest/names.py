@@ -68,6 +68,11 @@ def _marked(schema: Schema, data: Any) -> Iterator[tuple[Keys, str]]:
             yield keys, value
 
 
+def _get(data: Mapping[str, Any], section: str, key: str) -> Any:
+    part = data.get(section)
+    return part.get(key) if isinstance(part, Mapping) else None
+
+
 def put(data: Any, keys: Keys, value: Any) -> None:
     """Put a value into nested mappings and lists that are there."""
     for key in keys[:-1]:
@@ -79,7 +84,8 @@ def fill(data: dict[str, Any], schema: Schema, positions: Positions, now: dateti
     """Fill in the variables of every text that may hold some, in place; an unknown one is an error."""
     values = scalars(data)
     problems: list[Problem] = []
-    mirror = next((m for s in ("packages", "bootstrapper") if isinstance(m := (data.get(s) or {}).get("mirror"), str)), "")
+    mirrors = [_get(data, section, "mirror") for section in ("packages", "bootstrapper")]
+    mirror = next((one for one in mirrors if isinstance(one, str)), "")
     for keys, text in sorted(_marked(schema, data), key=lambda found: found[0] != ("name",)):
         in_apt = keys[:2] == ("packages", "sources")
         known = {**values, **({MIRROR: mirror or "{" + MIRROR + "}"} if in_apt else {})}
@@ -110,4 +116,5 @@ def name_problems(name: str, text: str, positions: Positions) -> list[Problem]:
     allowed = f"letters, digits and . _ + ~ -, the first a letter or digit, at most {LONGEST_NAME}"
     hint = re.sub(r"[^A-Za-z0-9._+~-]+", "-", name).strip("-.")[:LONGEST_NAME]
     message = "names a folder and can't be this" + (f": {name}" if name != text else "")
-    return [positions.problem(("name",), message, value=text, allowed=allowed, hint=f"for example {hint}" if hint else "")]
+    hint = f"for example {hint}" if hint else ""
+    return [positions.problem(("name",), message, value=text, allowed=allowed, hint=hint)]

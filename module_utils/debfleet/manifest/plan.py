@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..errors import DebfleetError
 from ..phases import PHASES
 from . import load, yaml_text
 from .checking import Checked
-from .problems import Positions, Unreadable
+from .problems import Positions, UnreadableError
 
 WIDTH = 78
 BLOCKS = ("block", "rescue", "always")
@@ -79,11 +80,9 @@ class Plan:
 
 
 def _wrapped(words: Sequence[str], width: int) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(
-        " ".join(words), width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
-    )
+    text = " ".join(words)
+    lines = textwrap.wrap(text, width - 2, break_on_hyphens=False, break_long_words=False)
+    return [f"  {line}" for line in lines]
 
 
 def task_names(path: Path) -> list[str]:
@@ -95,7 +94,7 @@ def tasks(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each task of a file: its name, and its keys."""
     try:
         found = yaml_text.read(load.text_of(path, str(path)), Positions(str(path)))
-    except Unreadable:
+    except UnreadableError:
         return
     yield from _of_list(found)
 
@@ -114,8 +113,8 @@ def _of_list(found: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 def plan(checked: Checked, *, packages: Sequence[str] | None = None) -> Plan:
     """The plan of a checked manifest.
 
-    :param packages: the packages that the roles ask for, where the caller knows how to read their expressions; else those
-        that the manifest and the task files name as they are.
+    :param packages: the packages that the roles ask for, where the caller can read their expressions; else those that
+        the manifest and the task files name as they are.
     :raises ValueError: when the manifest has errors.
     """
     if checked.manifest is None:
@@ -129,10 +128,9 @@ def plan(checked: Checked, *, packages: Sequence[str] | None = None) -> Plan:
         for phase in PHASES
     }  # fmt: skip
     disk, trouble = None, ""
+    booted = {key: data["system"][key] for key in ("firmware", "bootloader")}
     try:
-        disk = layout.plan(
-            data["volume"], firmware=data["system"]["firmware"], bootloader=data["system"]["bootloader"], seed=data["name"]
-        )
+        disk = layout.plan(data["volume"], **booted, seed=data["name"])
     except DebfleetError as error:
         trouble = str(error)
     wanted = packages if packages is not None else asked(checked, data)

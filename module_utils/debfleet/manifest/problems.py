@@ -11,7 +11,10 @@ from typing import Any
 from ..journal import MASK
 
 Keys = tuple[str | int, ...]
-SECRETIVE = re.compile(r"pass(w|phrase|code)|passw?o?r?d|secret|token|credential|private.?key|access.?key|api.?key", re.I)
+SECRETIVE = re.compile(
+    r"pass(w|phrase|code)|passw?o?r?d|pwd|secret|token|credential|private.?key|access.?key|api.?key", re.I
+)
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 LONGEST = 200  # characters of a value that is shown
 
 
@@ -20,7 +23,12 @@ def dotted(keys: Iterable[str | int]) -> str:
     text = ""
     for key in keys:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
-    return text
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """The text with escapes for what no terminal and no UTF-8 can take."""
+    return UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 @dataclass(frozen=True)
@@ -79,14 +87,12 @@ class Problem:
         return replace(
             self,
             message=clean(self.message),
-            path=clean(self.path),
             value=clean(self.value),
-            allowed=clean(self.allowed),
             hint=clean(self.hint),
         )
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A file that is no manifest at all: its problems are all that can be said."""
 
     def __init__(self, *problems: Problem) -> None:
@@ -97,13 +103,15 @@ class Unreadable(Exception):
 def redacted(value: Any) -> Any:
     """A value as it may be shown: what stands below a key that sounds secret is masked, and long things are cut."""
     if isinstance(value, Mapping):
-        return {str(k): MASK if SECRETIVE.search(str(k)) else redacted(v) for k, v in list(value.items())[:20]}
+        return {
+            printable(str(k)): MASK if SECRETIVE.search(str(k)) else redacted(v) for k, v in list(value.items())[:20]
+        }
     if isinstance(value, (list, tuple)):
         return [redacted(item) for item in value[:20]]
     if isinstance(value, Sealed):
         return MASK
-    if isinstance(value, str) and len(value) > LONGEST:
-        return value[:LONGEST] + "…"
+    if isinstance(value, str):
+        return printable(value[:LONGEST] + "…" if len(value) > LONGEST else value)
     return value
 
 
@@ -118,6 +126,7 @@ class Sealed(str):
     """A secret that can't be opened here: a vault value at the prompt. It stands for a string and is not checked."""
 
     def __new__(cls) -> Sealed:
+        """Its text is a mask, wherever it ends up."""
         return super().__new__(cls, MASK)
 
 
@@ -191,5 +200,6 @@ class Positions:
         if value is not None:
             value = redacted(value) if shown and not self.secret(keys) and not sounds_secret(keys) else MASK
         written = self.written(keys)
-        file = next((self.files[at] for n in range(len(written), -1, -1) if (at := written[:n]) in self.files), self.file)
-        return Problem(message, dotted(written), file, place.line, place.column, value, keys=keys, **more)
+        above = (written[:length] for length in range(len(written), -1, -1))
+        file = next((self.files[at] for at in above if at in self.files), self.file)
+        return Problem(printable(message), dotted(written), file, place.line, place.column, value, keys=keys, **more)

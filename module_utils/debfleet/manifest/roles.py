@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import FindingsError
 from ..phases import PHASES, OrderError, did_you_mean, order
 from . import load, yaml_text
-from .problems import Positions, Problem, Unreadable
+from .problems import Positions, Problem, UnreadableError
 
 PREFIXES = ("provider_", "plugin_")
 IMAGE = "image"
@@ -55,7 +55,7 @@ def wishes(role: Path) -> tuple[dict[str, dict[str, list[str]]], list[Problem]]:
     positions = Positions(str(path))
     try:
         said = yaml_text.read(load.text_of(path, str(path)), positions)
-    except Unreadable as error:
+    except UnreadableError as error:
         return {}, list(error.problems)
     if said is None:
         return {}, []
@@ -72,7 +72,8 @@ def wishes(role: Path) -> tuple[dict[str, dict[str, list[str]]], list[Problem]]:
             message = f"{role.name}: there is no tasks/{phase}.yml"
             problems.append(positions.problem((phase,), message, key=True, hint="add it, or leave the phase out"))
         elif wrong := _wrong(wish):
-            problems.append(positions.problem((phase,), f"{role.name}: {wrong}", hint="write after: [ROLE…] or before: [ROLE…]"))
+            hint = "write after: [ROLE…] or before: [ROLE…]"
+            problems.append(positions.problem((phase,), f"{role.name}: {wrong}", hint=hint))
         else:
             good[phase] = {word: list(others) for word, others in (wish or {}).items()}
     return good, problems

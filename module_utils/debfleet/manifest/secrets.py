@@ -65,7 +65,7 @@ def salt_for(keys: Keys, name: str, reproducible: bool) -> str:
 def _from(value: str, variant: str, name: str, folder: Path) -> str:
     if variant == f"{name}_env":
         if value not in os.environ:
-            raise ValueError(f"the variable {value} is not set")
+            raise ValueError(f"the environment has no variable {value}")
         return os.environ[value]
     if variant == f"{name}_file":
         try:
@@ -77,8 +77,10 @@ def _from(value: str, variant: str, name: str, folder: Path) -> str:
 
 
 def take(data: dict[str, Any], schema: Schema, positions: Positions, folder: Path, bad: set[Keys]) -> Found:
-    """Read every secret, and put its hash, or a mask, in its place. Two ways at once, or none where one is needed,
-    is an error."""
+    """Read every secret, and put its hash, or a mask, in its place.
+
+    Two ways at once, or none where one is needed, is an error.
+    """
     found = Found()
     strings = [data_at for keys in positions.sealed if isinstance(data_at := _at(data, positions, keys), str)]
     found.strings += [text for text in strings if not isinstance(text, Sealed)]
@@ -156,7 +158,9 @@ def _store(
         try:
             value = hashed(value, salt)
         except DebfleetError as error:
-            found.problems.append(Problem(f"could not hash the {name}: {error.what}", dotted((*keys, name)), hint=error.hint))
+            found.problems.append(
+                Problem(f"could not hash the {name}: {error.what}", dotted((*keys, name)), hint=error.hint)
+            )
             value = MASK
         found.strings.append(value)
     section[f"{name}-crypted"] = MASK if isinstance(value, Sealed) else value

@@ -8,6 +8,8 @@ from typing import Any
 
 from .problems import Keys, Positions, Problem, dotted
 
+GONE = "means nothing any more and was left out"
+
 
 def is_empty(value: Any) -> bool:
     """Whether nothing is said: null, an empty text, or a mapping or list of such."""
@@ -23,6 +25,7 @@ class Translation:
         self.data, self.positions = data, positions
         self.notices: list[Problem] = []
         self.errors: list[Problem] = []
+        self.literals: dict[str, str] = {}  # what variables stand for whose key is gone
 
     def get(self, *keys: str) -> Any:
         """The value at these keys, None where there is none."""
@@ -80,7 +83,7 @@ class Translation:
         self.put(keys, value)
         self.note(keys, message)
 
-    def drop(self, keys: tuple[str, ...], message: str = "means nothing any more and was left out", hint: str = "") -> bool:
+    def drop(self, keys: tuple[str, ...], message: str = GONE, hint: str = "") -> bool:
         """A key means nothing any more."""
         if not self.has(*keys):
             return False

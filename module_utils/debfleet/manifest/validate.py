@@ -16,6 +16,7 @@ TYPES = {
     "string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
     "array": "a list", "object": "a mapping", "null": "null",
 }  # fmt: skip
+FORMS = ("pattern", "format", "maxLength")
 ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 LINES = re.compile(r"[\t\n\r]")
 
@@ -26,6 +27,17 @@ def validate(data: Any, schema: Schema, positions: Positions) -> list[Problem]:
     for error in _validator(schema).iter_errors(data):
         found += _problems(error, data, schema, positions)
     return _unique(found)
+
+
+def revalidate(data: Any, schema: Schema, positions: Positions, bad: set[Keys]) -> list[Problem]:
+    """What is wrong with texts once their variables are filled in; before, their form was not looked at."""
+    found: list[Problem] = []
+    for keys, value, part in walk(schema, data):
+        if part.get("x-interpolate") and isinstance(value, str) and keys not in bad:
+            for error in _validator(part).iter_errors(value):
+                message, allowed, hint = _said(error.validator, error.validator_value, value, part)
+                found.append(positions.problem(keys, message, value=value, allowed=allowed, hint=hint))
+    return found
 
 
 def _unique(found: Iterable[Problem]) -> list[Problem]:
@@ -58,8 +70,12 @@ def _validator(schema: Schema) -> Any:
     checker = FormatChecker(formats=())
     for name, one in FORMATS.items():
         checker.checks(name)(lambda value, ok=one.ok: not isinstance(value, str) or ok(value))
-    kind = extend(Draft202012Validator, {"pattern": pattern})
+    kind: Any = extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]
     return kind(schema, format_checker=checker)
+
+
+def _variable(value: Any, part: Mapping[str, Any]) -> bool:
+    return isinstance(value, str) and "{" in value and bool(part.get("x-interpolate"))
 
 
 def close(word: Any, known: Iterable[Any]) -> str:
@@ -77,22 +93,29 @@ def words(types: Any) -> str:
 def elsewhere(name: str, schema: Schema, here: Keys) -> str:
     """Where else a key would be right: another section of the manifest has it."""
     for section, part in schema.get("properties", {}).items():
-        if (section,) != here[:1] and isinstance(part, dict) and name in part.get("properties", {}) and section != "plugins":
+        if (
+            (section,) != here[:1]
+            and isinstance(part, dict)
+            and name in part.get("properties", {})
+            and section != "plugins"
+        ):
             return f"{name} belongs to {section}"
     return f"{name} belongs to the top" if here and name in schema.get("properties", {}) else ""
 
 
 def _sounds_secret(name: str, part: Mapping[str, Any]) -> bool:
     """Whether an unknown key is a misspelt secret."""
-    secrets = [key for key, value in part.get("properties", {}).items() if isinstance(value, dict) and "x-secret" in value]
+    secrets = [
+        key for key, value in part.get("properties", {}).items() if isinstance(value, dict) and "x-secret" in value
+    ]
     return bool(get_close_matches(name, secrets, 1, 0.5))
 
 
 def _problems(error: Any, data: Any, schema: Schema, positions: Positions) -> Iterator[Problem]:
     keys: Keys = tuple(error.absolute_path)
-    if isinstance(error.instance, Sealed):
-        return
     part: Mapping[str, Any] = error.schema if isinstance(error.schema, dict) else {}
+    if isinstance(error.instance, Sealed) or (error.validator in FORMS and _variable(error.instance, part)):
+        return
     kind, wanted, value = error.validator, error.validator_value, error.instance
     if kind in ("additionalProperties", "unevaluatedProperties"):
         yield from _unknown(keys, value, part, schema, positions)
@@ -111,14 +134,18 @@ def _problems(error: Any, data: Any, schema: Schema, positions: Positions) -> It
     elif kind in ("anyOf", "oneOf") and error.context:
         yield from _closest(error, data, schema, positions)
     else:
-        hidden = _holds_secret(part)
+        hidden = _holds_secret(part) or positions.secret(keys)
         message, allowed, hint = _said(kind, wanted, value, part)
+        if hidden and str(value) in hint:
+            hint = "write it in quotes"
         yield positions.problem(keys, message, value=value, shown=not hidden, allowed=allowed, hint=hint)
 
 
 def _holds_secret(part: Mapping[str, Any]) -> bool:
-    return "x-secret" in part or "x-crypted" in part or any(
-        isinstance(sub, dict) and _holds_secret(sub) for sub in part.get("properties", {}).values()
+    return (
+        "x-secret" in part
+        or "x-crypted" in part
+        or any(isinstance(sub, dict) and _holds_secret(sub) for sub in part.get("properties", {}).values())
     )
 
 
@@ -132,14 +159,18 @@ def _closest(error: Any, data: Any, schema: Schema, positions: Positions) -> Ite
         yield from _problems(inner, data, schema, positions)
 
 
-def _unknown(keys: Keys, value: Any, part: Mapping[str, Any], schema: Schema, positions: Positions) -> Iterator[Problem]:
+def _unknown(
+    keys: Keys, value: Any, part: Mapping[str, Any], schema: Schema, positions: Positions
+) -> Iterator[Problem]:
     known = list(part.get("properties", {}))
     for name in value:
         if part_of({**part, "additionalProperties": None}, value, name) is not None:
             continue
         hint = close(name, known) or elsewhere(name, schema, keys)
         if keys == ("volume", "partitions"):
-            hint = close(name, ("type", "root", "swap")) if "/" not in name[:1] else f"write {name.strip('/') or 'root'}"
+            hint = (
+                close(name, ("type", "root", "swap")) if "/" not in name[:1] else f"write {name.strip('/') or 'root'}"
+            )
         what = "unknown key" if keys else "unknown section"
         yield positions.problem(
             (*keys, name), f"{what} {name}", key=True, value=value[name], shown=not _sounds_secret(name, part),
@@ -189,8 +220,8 @@ def _said(kind: str, wanted: Any, value: Any, part: Mapping[str, Any]) -> tuple[
         "multipleOf": ("must be a multiple of {}", "multiples of {}"),
     }
     if kind in limits:
-        message, allowed = limits[kind]
-        return message.format(wanted), allowed.format(wanted), ""
+        message, may = limits[kind]
+        return message.format(wanted), may.format(wanted), ""
     if kind == "uniqueItems":
         return "has an item twice", "each item once", ""
     return "breaks the schema's rule " + kind, wanted if isinstance(wanted, (str, int, list)) else None, ""

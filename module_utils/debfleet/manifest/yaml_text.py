@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .problems import Keys, Place, Positions, Problem, Sealed, Unreadable, dotted
+from .problems import Keys, Place, Positions, Problem, Sealed, UnreadableError, dotted
 
 DEEPEST = 40
 MOST = 20_000  # values in a manifest, those reached by aliases counted each time
@@ -24,7 +24,7 @@ Decrypt = Callable[[str], str]
 
 
 def compose(text: str, file: str) -> Any:
-    """The nodes of a YAML text, None when it is empty. Raises Unreadable."""
+    """The nodes of a YAML text, None when it is empty. Raises UnreadableError."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -35,9 +35,11 @@ def compose(text: str, file: str) -> Any:
         said = getattr(error, "problem", None) or str(error).splitlines()[0]
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         hint = "write spaces, no tabs, to indent" if "\\t" in said else ""
-        raise Unreadable(Problem(f"not YAML: {said}", "", file, line, column, hint=hint)) from error
+        raise UnreadableError(Problem(f"not YAML: {said}", "", file, line, column, hint=hint)) from error
     except (RecursionError, ValueError) as error:
-        raise Unreadable(Problem("not YAML that can be read: nested too deep, or odd characters", "", file, 1, 1)) from error
+        raise UnreadableError(
+            Problem("not YAML that can be read: nested too deep, or odd characters", "", file, 1, 1)
+        ) from error
 
 
 def scalar(value: str, plain: bool) -> Any:
@@ -70,14 +72,24 @@ class _Reader:
         if self.count > MOST or len(keys) > DEEPEST:
             limit = f"more than {MOST} values" if self.count > MOST else f"nested more than {DEEPEST} deep"
             self.wrong(keys[:4], node, f"{limit}; aliases count each time")
-            raise Unreadable(*self.problems)
+            raise UnreadableError(*self.problems)
         self.positions.put(keys, key, Place(node.start_mark.line + 1, node.start_mark.column + 1))
         kind = type(node).__name__
         tag = str(node.tag)
         if tag == "!vault" and kind == "ScalarNode":
             return self.vault(node, keys)
-        if not tag.startswith(TAG) or tag.removeprefix(TAG) not in ("str", "int", "float", "bool", "null", "seq", "map",
-                                                                   "timestamp", "merge", "value"):
+        if not tag.startswith(TAG) or tag.removeprefix(TAG) not in (
+            "str",
+            "int",
+            "float",
+            "bool",
+            "null",
+            "seq",
+            "map",
+            "timestamp",
+            "merge",
+            "value",
+        ):
             self.wrong(keys, node, f"the tag {tag.replace(TAG, '!!')} is not allowed", "the only tag is !vault")
             return None
         if kind == "MappingNode":
@@ -117,12 +129,12 @@ class _Reader:
 
 
 def read(text: str, positions: Positions, decrypt: Decrypt | None = None) -> Any:
-    """The value in this text. Raises Unreadable with everything in it that is not allowed."""
+    """The value in this text. Raises UnreadableError with everything in it that is not allowed."""
     node = compose(text, positions.file)
     if node is None:
         return None
     reader = _Reader(positions, decrypt)
     value = reader.value(node, (), None)
     if reader.problems:
-        raise Unreadable(*reader.problems)
+        raise UnreadableError(*reader.problems)
     return value

@@ -30,8 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     plan = verbs.add_parser(
         "plan",
         help="what a build would do",
-        description="The phases and their tasks in order, the disk, the packages; nothing is built, and no mirror asked "
-        "(plan-image.yml asks it, and tells the download's size).",
+        description="The phases and their tasks in order, the disk, the packages; nothing is built, and no mirror is "
+        "asked (plan-image.yml asks it, and tells the download's size).",
     )
     plan.add_argument("--json", action="store_true", help="print the plan as JSON")
     plan.add_argument("file", metavar="FILE", type=Path, help="a manifest")
@@ -42,7 +42,9 @@ def run_check(args: argparse.Namespace) -> int:
     """Check each file; all errors and notices together."""
     from debfleet.common import manifest
 
-    found = [(path, manifest.check(path, role_paths=[house.roles()], schema_dir=house.schemas())) for path in args.files]
+    found = [
+        (path, manifest.check(path, role_paths=[house.roles()], schema_dir=house.schemas())) for path in args.files
+    ]
     errors = [problem for _, checked in found for problem in checked.errors]
     if args.json:
         notices = [problem for _, checked in found for problem in checked.notices]
