@@ -113,7 +113,7 @@ def get(apt: Apt, mirrors: Mirrors, extra: Sequence[Source] = ()) -> Indices:
 
 def copied(source: Source) -> Source:
     """A source as the build uses it: what lies in a folder of this machine is copied, for dpkg sees only the tree."""
-    return replace(source, uri=re.sub(r"^file:", "copy:", source.uri), kind="deb")
+    return replace(source, uri=re.sub(r"^(file|copy):/+", "copy:/", source.uri), kind="deb")
 
 
 def _once(problems: Iterable[Problem]) -> list[Problem]:
@@ -158,7 +158,7 @@ def explain(source: Source, apt: Apt, said: str, component: str = "") -> list[Pr
     """Why a suite, or one of its components, was not got: from its Release file, and from what apt said."""
     where = f"{source.suite} of {hidden(source.uri)}"
     fields = release_fields(apt, source)
-    about = [line for line in said.splitlines() if _about(line, source)]
+    about = [line for line in _joined(said) if _about(line, source)]
     why = _cleaned(about)
     components = [word.rpartition("/")[2] for word in fields.get("Components", "").split()]
     architectures = fields.get("Architectures", "").split()
@@ -200,7 +200,24 @@ def _about(line: str, source: Source) -> bool:
     return bool(re.search(rf"{uri}/?(?: |/dists/){suite}[ /']", line))
 
 
-def _cleaned(lines: Iterable[str]) -> str:
-    """apt's errors and warnings without repetition and without its marks."""
-    texts = [re.sub(r"^(E|W|Err(:\d+)?): ?", "", line) for line in lines if re.match(r"(E|W): ", line)]
+def _joined(said: str) -> list[str]:
+    """apt's lines, each with the first of the indented ones below it, which says why."""
+    lines: list[str] = []
+    reason = False
+    for line in said.splitlines():
+        if not line.startswith(" "):
+            lines.append(line)
+            reason = line.startswith("Err:")
+        elif reason:
+            lines[-1] += f": {line.strip()}"
+            reason = False
+    return lines
+
+
+def _cleaned(lines: Sequence[str]) -> str:
+    """apt's errors and warnings, else what it could not get, without repetition and without its marks."""
+    chosen = [line for line in lines if re.match(r"(E|W): ", line)] or [
+        line for line in lines if line.startswith("Err:")
+    ]
+    texts = [re.sub(r"^(E|W|Err:\d+)(: ?| )", "", line) for line in chosen]
     return hidden("; ".join(dict.fromkeys(texts)))
