@@ -3,16 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-from typing import Any
-
-from ansible.errors import AnsibleConnectionFailure, AnsibleFileNotFound
-from ansible.plugins.connection import ConnectionBase
-
-from debfleet.common.changes.request import Tree
-from debfleet.common.namespace import run_in_root
-
 DOCUMENTATION = """
 name: image_root
 short_description: Run inside the root tree of an image
@@ -31,8 +21,17 @@ options:
     required: true
 """
 
+import shutil
+from pathlib import Path
 
-class Connection(ConnectionBase):  # type: ignore[misc]  # ansible-core has no types
+from ansible.errors import AnsibleConnectionFailure, AnsibleFileNotFound
+from ansible.plugins.connection import ConnectionBase
+
+from debfleet.common.changes.request import Tree
+from debfleet.common.namespace import run_in_root
+
+
+class Connection(ConnectionBase):
     """The connection."""
 
     transport = "image_root"
