@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -35,11 +36,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core has no
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """With -v, name the task."""
         if self._display.verbosity:
-            self._display.display(f"         {task.get_name()}")
+            self._display.display(f"         {_name(task)}")
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Print what debug prints, and the module's warnings."""
         self._handle_warnings(result.result)
+        self._failed_log = result.result.get("failed_log") or self._failed_log
         if result.task.action in ("debug", "ansible.builtin.debug", "ansible.legacy.debug"):
             msg = result.result.get("msg", "")
             self._display.display("\n".join(map(str, msg)) if isinstance(msg, list) else str(msg))
@@ -50,7 +52,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core has no
         if diff and result.result.get("_ansible_no_log") is not True:
             shown = self._get_diff(diff)
             if shown:
-                self._display.display(f"{result.task.get_name()}\n{shown}")
+                self._display.display(f"{_name(result.task)}\n{shown}")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Tell what failed, where, and why."""
@@ -59,10 +61,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core has no
         task, told = result.task, result.result
         phase = task.get_vars().get("phase")
         where = f"{phase}: " if phase else ""
-        lines = [f"FAILED  {where}{task.get_name()}", *_indented(told.get("msg") or told.get("reason") or "")]
+        lines = [f"FAILED  {where}{_name(task)}", *_indented(told.get("msg") or told.get("reason") or "")]
         lines += [line for cause in _causes(result, str(told.get("msg"))) for line in _indented(cause)]
         if path := task.get_path():
             lines += _indented(f"task: {path}")
+        if self._failed_log:
+            lines += _indented(f"log:  {self._failed_log}")
         self._display.display("\n".join(lines), color="red")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -82,6 +86,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core has no
         bad = any(host["failures"] or host["unreachable"] for host in hosts)
         ended = "failed" if bad else "done"
         self._display.display(f"{ended} after {time.monotonic() - self._start:.0f} s", color="red" if bad else None)
+
+
+def _name(task: Any) -> str:
+    """Role and task, the role by its name even where the play names its folder."""
+    role = os.path.basename(task._role.get_name()) if task._role else ""
+    return f"{role}: {task.name}" if role else str(task.name or task.action)
 
 
 def _indented(text: Any) -> list[str]:

@@ -76,6 +76,10 @@ root:
   description: The folder for the root tree.
   returned: for C(state=tree)
   type: str
+failed_log:
+  description: Where the log will be kept if the build fails.
+  returned: for C(state=present)
+  type: str
 healed:
   description: What earlier builds had left behind and was released.
   returned: for C(state=present)
@@ -115,7 +119,8 @@ def apply(params: Params, check_mode: bool) -> dict[str, Any]:
     if params.state == "tree":
         return {"changed": True, "root": str(path / "root" if check_mode else workspace.tree(params.installed_size))}
     if params.state == "present":
-        return {"changed": True, "healed": [] if check_mode else workspace.present(params.owner or 0)}
+        healed = [] if check_mode else workspace.present(params.owner or 0)
+        return {"changed": True, "healed": healed, "failed_log": str(workspace.failed_log)}
     there = path.exists()
     if there and not check_mode:
         workspace.absent()

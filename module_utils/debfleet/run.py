@@ -25,6 +25,7 @@ from . import journal
 from .errors import DebfleetError, Interrupted, MissingError
 
 LAST_LINES = 15
+LONGEST_WORD = 120
 CHUNK = 1 << 16
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -36,7 +37,14 @@ class CommandError(DebfleetError):
         self.argv, self.returncode, self.output = list(argv), returncode, output
         ended = f"ended by signal {-returncode}" if returncode < 0 else f"exit {returncode}"
         last = "\n".join(output.strip().splitlines()[-LAST_LINES:])
-        super().__init__(f"{journal.masked(shlex.join(argv))}: {ended}", why=journal.masked(last))
+        command = " ".join(shlex.quote(_short(word)) for word in argv)
+        super().__init__(f"{journal.masked(command)}: {ended}", why=journal.masked(last))
+
+
+def _short(word: str) -> str:
+    """A word as an error shows it: the first line, and not all of a long one. The log has it whole."""
+    first = word.strip().partition("\n")[0]
+    return word if word == first and len(word) <= LONGEST_WORD else first[:LONGEST_WORD] + " …"
 
 
 @dataclass(frozen=True)
