@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import journal
-from ..run import run
+from ..disk.formats import convert
 from . import masking, metadata, packages, sbom
 
 LOG, SUMS = journal.LOG, "SHA256SUMS"
 # What may still grow after the folder stands in its place; it has no place among the sums.
 UNSUMMED = {LOG, SUMS, "proof.json"}
-FORMATS = {"qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx"}
 
 
 @dataclass(frozen=True)
@@ -98,13 +96,11 @@ def write(folder: Path, source: Source) -> dict[str, Any]:
 
 def place_disk(disk: Path, image: Path, backing: str) -> None:
     """Put the raw disk into the folder in its format; a raw one costs nothing where both are on one filesystem."""
-    if backing in FORMATS:
-        run(["qemu-img", "convert", "-f", "raw", "-O", FORMATS[backing], disk, image])
-        return
-    with contextlib.suppress(OSError):
-        os.link(disk, image)
-        return
-    run(["cp", "--sparse=always", "--reflink=auto", "--", disk, image])
+    if backing == "raw":
+        with contextlib.suppress(OSError):
+            image.hardlink_to(disk)
+            return
+    convert(disk, image, backing)
 
 
 def copy_kernel(tree: Path, version: str, folder: Path) -> None:

@@ -12,6 +12,8 @@ from importlib import metadata as distributions
 from pathlib import Path
 from typing import Any
 
+from ..disk.sparse import extents
+
 SCHEMA_VERSION = 1
 BLOCK = 1024**2
 ZEROS = bytes(BLOCK)
@@ -28,32 +30,23 @@ def version() -> str:
 def sha256(path: Path) -> str:
     """The SHA-256 of a file; holes are not read."""
     digest = hashlib.sha256()
-    buffer = bytearray(BLOCK)
-    view = memoryview(buffer)
+    buffer = memoryview(bytearray(BLOCK))
     with path.open("rb", buffering=0) as file:
         size, position = os.fstat(file.fileno()).st_size, 0
-        while position < size:
-            data = _next(file.fileno(), position, os.SEEK_DATA, size)
-            while position < data:
-                count = min(BLOCK, data - position)
-                digest.update(memoryview(ZEROS)[:count])
+        for start, stop in extents(file.fileno(), 0, size):
+            _zeros(digest, start - position)
+            file.seek(position := start)
+            while position < stop and (count := file.readinto(buffer[: min(BLOCK, stop - position)])):
+                digest.update(buffer[:count])
                 position += count
-            end = _next(file.fileno(), position, os.SEEK_HOLE, size)
-            file.seek(position)
-            while position < end and (count := file.readinto(view[: min(BLOCK, end - position)])):
-                digest.update(view[:count])
-                position += count
+        _zeros(digest, size - position)
     return digest.hexdigest()
 
 
-def _next(fd: int, position: int, kind: int, size: int) -> int:
-    """Where the next data or hole begins, the end where there is none."""
-    if position >= size:
-        return size
-    try:
-        return min(os.lseek(fd, position, kind), size)
-    except OSError:  # ENXIO: nothing but a hole until the end
-        return size
+def _zeros(digest: hashlib._Hash, count: int) -> None:
+    for _ in range(count // BLOCK):
+        digest.update(ZEROS)
+    digest.update(ZEROS[: count % BLOCK])
 
 
 def built(reproducible: bool) -> str:

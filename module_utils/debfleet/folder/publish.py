@@ -31,15 +31,17 @@ def published(place: Path, ledger: Ledger | None) -> Iterator[Path]:
     Raises DebfleetError where something stands at `place` that no build made.
     """
     refuse_strangers(place)
-    place.parent.mkdir(parents=True, exist_ok=True)
     partial = place.parent / f".{place.name}.{os.getpid()}{PARTIAL}"
     entry = ledger.add("folder", path=str(partial)) if ledger else None
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
         if partial.exists():  # of a process that had our number, and has none now
             shutil.rmtree(partial)
         partial.mkdir(0o755)
         yield partial
         put(partial, place)
+    except OSError as error:
+        raise DebfleetError(f"could not write {place}", why=str(error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         if ledger and entry and not partial.exists():

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..disk.sparse import extents
 from ..errors import DebfleetError
 from ..run import CommandError, run
 from .subject import Filesystem
@@ -112,17 +112,10 @@ def _numbered(partitions: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any
 
 def pieces(raw: Path, found: Filesystem) -> Iterator[tuple[int, bytes]]:
     """The data of a filesystem, piece by piece, each with its place in it; holes are left out."""
-    with raw.open("rb") as source:
-        position, end = found.start, found.start + found.size
-        while position < end:
-            try:
-                data = os.lseek(source.fileno(), position, os.SEEK_DATA)
-            except OSError:  # ENXIO: only a hole is left
-                return
-            hole = min(os.lseek(source.fileno(), data, os.SEEK_HOLE), end)
-            position = min(data, end)
+    with raw.open("rb", buffering=0) as source:
+        for position, stop in extents(source.fileno(), found.start, found.start + found.size):
             source.seek(position)
-            while position < hole and (piece := source.read(min(PIECE, hole - position))):
+            while position < stop and (piece := source.read(min(PIECE, stop - position))):
                 yield position - found.start, piece
                 position += len(piece)
 
