@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A connection to libvirt, and its daemons where nobody else runs them.
+"""A connection to libvirt, and its daemon where nobody else runs it.
 
 A user's own session daemon starts by itself, and where systemd runs the system's daemon is systemd's affair. As root
 without systemd (a container, a CI job) both qemu:///system and qemu:///session want the system's daemon: then it is
-started here. A keeper, a process of its own, holds the daemons and ends them when we are done or dead, but not before
-the last of us who use them.
+started here. A keeper, a process of its own, holds the daemon and ends it when we are done or dead, but not before the
+last of us who use it.
+
+That daemon sees settings of ours in place of /etc/libvirt, in a mount namespace; the machine's stay as they are. QEMU
+runs as root in it: another user often may not open /dev/kvm, and then libvirt 9 asks QEMU for its abilities again and
+again (twenty times 4 s before a domain starts), since QEMU's answer differs from what it finds itself.
 """
 
 from __future__ import annotations
@@ -26,10 +30,24 @@ from ..run import SEARCH, find
 from ..workspace import MARK
 
 PREFIX = "debfleet-"  # the names of our domains begin with it
-DAEMONS = ("virtlogd", "libvirtd")  # in the order in which they start; they end the other way round
-DIE_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
-START = 30.0  # seconds that the daemons have to answer
-END = 15.0  # seconds that they, and the domains of a connection that was cut, have to end
+DAEMON = "libvirtd"
+SETTINGS = """\
+user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+security_driver = "none"
+namespaces = []
+stdio_handler = "file"
+"""
+# the daemon ends with its keeper; $1 is bound over $2, what follows is run
+WRAPPED = (
+    *("setpriv", "--pdeathsig", "TERM", "--", "unshare", "--mount", "--propagation", "private", "--", "sh", "-c"),
+    'mount --bind "$1" "$2" && shift 2 && exec "$@"',
+    "sh",
+)
+START = 30.0  # seconds that the daemon has to answer
+END = 15.0  # seconds that it, and the domains of a connection that was cut, have to end
 
 
 def default_uri() -> str:
@@ -49,13 +67,13 @@ def library() -> Any:
 
 @contextlib.contextmanager
 def connected(uri: str | None = None) -> Iterator[Any]:
-    """A connection to libvirt (a virConnect); the daemons are started where nobody runs them.
+    """A connection to libvirt (a virConnect); the daemon is started where nobody runs it.
 
     Raises MissingError when libvirt isn't there or can't be started.
     """
     uri = uri or default_uri()
     libvirt = library()
-    with _daemons(libvirt, uri):
+    with _daemon(libvirt, uri):
         try:
             connection = libvirt.open(uri)
         except libvirt.libvirtError as error:
@@ -82,7 +100,7 @@ def _answers(libvirt: Any, uri: str) -> bool:
 
 
 @contextlib.contextmanager
-def _daemons(libvirt: Any, uri: str) -> Iterator[None]:
+def _daemon(libvirt: Any, uri: str) -> Iterator[None]:
     ours = os.geteuid() == 0 and uri.startswith("qemu:///") and not Path("/run/systemd/system").exists()
     if not ours:
         yield
@@ -103,16 +121,18 @@ def _daemons(libvirt: Any, uri: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept(libvirt: Any, uri: str, lock: Path) -> Iterator[None]:
-    """The daemons, until the block ends: the keeper reads from a pipe whose other end only we hold."""
-    for program in DAEMONS:
-        find(program, "libvirt-daemon-system")
-    journal.log("starting libvirt's daemons: nobody else runs them here")
+    """The daemon, until the block ends: the keeper reads from a pipe whose other end only we hold."""
+    find(DAEMON, "libvirt-daemon-system")
+    journal.log("starting libvirtd: nobody else runs it here")
+    settings = lock.with_name("libvirt")
+    settings.mkdir(exist_ok=True)
+    (settings / "qemu.conf").write_text(SETTINGS, encoding="utf-8")
     said = lock.with_name("libvirtd.log")
     reading, writing = os.pipe()
     keeper = os.fork()
     if keeper == 0:
         try:
-            _keep(reading, uri, lock, said)
+            _keep(reading, uri, lock, settings, said)
         finally:
             os._exit(0)
     os.close(reading)
@@ -129,7 +149,7 @@ def _wait_for(libvirt: Any, uri: str, said: Path) -> None:
     while not _answers(libvirt, uri):
         if time.monotonic() > until or "initialization failed" in _read(said):
             errors = [line for line in _read(said).splitlines() if ": error :" in line]
-            raise MissingError("libvirt's daemon does not start", where=str(said), why="\n".join(errors[-3:]), hint=_hint(uri))
+            raise MissingError("libvirtd does not start", where=str(said), why="\n".join(errors[-3:]), hint=_hint(uri))
         time.sleep(0.1)
 
 
@@ -138,7 +158,7 @@ def _read(path: Path) -> str:
 
 
 def _see_out(keeper: int, lock: Path) -> None:
-    """Wait for the keeper to end, unless it goes on because another process uses the daemons too."""
+    """Wait for the keeper to end, unless it goes on because another process uses the daemon too."""
     until = time.monotonic() + END
     while time.monotonic() < until:
         with contextlib.suppress(ChildProcessError):
@@ -165,8 +185,8 @@ def _others(lock: Path) -> bool:
     return False
 
 
-def _keep(reading: int, uri: str, lock: Path, said: Path) -> None:
-    """The keeper's life: start the daemons, wait for the pipe's end, wait for other users, end the daemons."""
+def _keep(reading: int, uri: str, lock: Path, settings: Path, said: Path) -> None:
+    """The keeper's life: start the daemon, wait for the pipe's end, wait for other users, end the daemon."""
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -174,23 +194,22 @@ def _keep(reading: int, uri: str, lock: Path, said: Path) -> None:
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     os.closerange(3, reading)
-    os.closerange(reading + 1, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") > 0 else 4096)
+    os.closerange(reading + 1, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SEARCH}"}
-    environment.pop(MARK, None)  # others may use the daemons when the build that started them is over
-    daemons: list[subprocess.Popen[bytes]] = []
+    environment.pop(MARK, None)  # others may use the daemon when the build that started it is over
     with open(said, "wb") as output:
-        for program in DAEMONS:
-            daemons.append(subprocess.Popen([*DIE_WITH_US, program], stdout=output, stderr=output, env=environment, cwd="/"))
+        daemon = subprocess.Popen(
+            [*WRAPPED, settings, "/etc/libvirt", DAEMON], stdout=output, stderr=output, env=environment, cwd="/"
+        )
         os.read(reading, 1)
         with open(lock, encoding="utf-8") as users:
             fcntl.flock(users, fcntl.LOCK_EX)
             _wait_for_domains(uri, environment)
-            for daemon in reversed(daemons):
-                daemon.terminate()
-                try:
-                    daemon.wait(END)
-                except subprocess.TimeoutExpired:
-                    daemon.kill()
+            daemon.terminate()
+            try:
+                daemon.wait(END)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
 
 
 def _wait_for_domains(uri: str, environment: dict[str, str]) -> None:
