@@ -22,6 +22,7 @@ def plant(root: Path) -> None:
     for folder in ("etc", "var/tmp", "var/lib", "srv", "usr/bin", "boot/efi/EFI/tool", "home/user"):
         (root / folder).mkdir(parents=True)
     os.chmod(root / "var/tmp", 0o1777)
+    write(root / "var/tmp/left")
     write(root / "boot/efi/EFI/tool/file.txt")
     # links: two in one filesystem, two in a nested one, and a pair across both
     write(root / "usr/bin/tool")

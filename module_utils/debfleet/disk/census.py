@@ -57,5 +57,5 @@ def census(tree: Path, mounts: Collection[str]) -> dict[str, Share]:
     for names in links.values():
         if len(names) > 1:
             for mount, paths in names.items():
-                shares[mount].split += paths
+                shares[mount].split = sorted([*shares[mount].split, *paths])
     return shares

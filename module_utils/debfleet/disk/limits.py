@@ -36,6 +36,11 @@ def troubles(volume: Mapping[str, Any], *, firmware: str, bootloader: str) -> li
     return list(_relative(volume, asked)) or list(_absolute(volume, asked))
 
 
+def _exact(count: int) -> str:
+    """Bytes in whole GiB or else MiB, so that a reader can add them up."""
+    return sizes.shown(count) if count % 2**30 == 0 else f"{count / ALIGNMENT:.10g} MiB"
+
+
 def _names(volume: Mapping[str, Any]) -> Iterator[LayoutError]:
     for name in declared(volume):
         where = f"volume.partitions.{name}"
@@ -115,12 +120,12 @@ def _absolute(volume: Mapping[str, Any], asked: list[Wish]) -> Iterator[LayoutEr
     if needs > room:
         largest = max((count, wish.where) for count, wish in zip(counts, asked, strict=True) if wish.asked)[1]
         pairs = zip(counts, asked, strict=True)
-        listed = ", ".join(f"{wish.name} {sizes.shown(count)}" for count, wish in pairs if count > 0)
+        listed = ", ".join(f"{wish.name} {_exact(count)}" for count, wish in pairs if count > 0)
         yield LayoutError(
             "the partitions are larger than the volume",
             where=largest,
-            why=f"they need {sizes.shown(needs)}: {listed}\n"
-            f"the volume of {sizes.shown(size)} has {sizes.shown(max(room, 0))} for them",
+            why=f"they need {_exact(needs)}: {listed}\n"
+            f"the volume of {_exact(size)} has {_exact(max(room, 0))} for them",
             hint="enlarge volume.size, or make a partition smaller",
         )
         return
@@ -128,7 +133,7 @@ def _absolute(volume: Mapping[str, Any], asked: list[Wish]) -> Iterator[LayoutEr
     for index, (count, wish) in enumerate(zip(counts, asked, strict=True)):
         end += count + (ALIGNMENT if logicals(kind, len(asked)) and index >= PRIMARIES else 0)
         if count < ALIGNMENT:
-            yield LayoutError(f"nothing is left for {wish.name} on the volume of {sizes.shown(size)}", where=wish.where,
+            yield LayoutError(f"nothing is left for {wish.name} on the volume of {_exact(size)}", where=wish.where,
                               hint="enlarge volume.size, or make a partition smaller")  # fmt: skip
         elif kind == "msdos" and end > MBR_END:
             yield LayoutError(f"{wish.name} would end beyond the 2 TiB that a map msdos reaches", where=wish.where,

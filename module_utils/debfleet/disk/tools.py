@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from pathlib import Path
 
@@ -42,15 +43,17 @@ def command(part: Partition, file: Path) -> list[str]:
         "uuid": part.uuid.replace("-", "") if part.filesystem == "vfat" else part.uuid,
         "label": part.label,
     }
-    try:
-        return [word.format(**values) for word in part.format_command or ()]
-    except (KeyError, IndexError, ValueError) as error:
-        raise LayoutError(
-            f"the format_command of {part.name} has an unknown placeholder",
-            where=f"volume.partitions.{part.name}.format_command",
-            why=str(error),
-            hint="allowed are {" + "}, {".join(values) + "}",
-        ) from error
+    asked = part.format_command or ()
+    words = [re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), word) for word in asked]
+    for word, filled in zip(asked, words, strict=True):
+        if "{" in filled or "}" in filled:
+            raise LayoutError(
+                f"the format_command of {part.name} has an unknown placeholder",
+                where=f"volume.partitions.{part.name}.format_command",
+                why=word,
+                hint="allowed are {" + "}, {".join(values) + "}",
+            )
+    return words
 
 
 def require_uuid(found: str | None, part: Partition) -> None:
