@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -103,6 +104,27 @@ def test_setup_wants_a_python_that_is_new_enough(tmp_path: Path) -> None:
     done = run("scripts/setup", check=False, PYTHON=str(python))
     assert done.returncode == 3
     assert done.stderr == f"setup: PYTHON={python} is not a Python of 3.12 or later\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "place"),
+    [("PYENV_ROOT", "versions/3.13.9"), ("UV_PYTHON_INSTALL_DIR", "cpython-3.13.9-linux-x86_64-gnu")],
+)
+def test_setup_finds_pythons(variable: str, place: str, tmp_path: Path) -> None:
+    system = subprocess.run(["/usr/bin/python3", "-c", "import sys; sys.exit(sys.version_info < (3, 12))"], check=False)
+    if system.returncode == 0:
+        pytest.skip("the system's Python is new enough, and comes first")
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")  # a clone without .venv
+    nowhere = {"PYENV_ROOT": str(tmp_path), "UV_PYTHON_INSTALL_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = run(tmp_path / "scripts/setup", "--python", check=False, **nowhere)
+    assert done.returncode == 3
+    assert "pyenv install" in done.stderr
+    python = tmp_path / "there" / place / "bin/python3"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\ncase "$2" in *version_info*) ;; *) echo /found ;; esac\n')
+    python.chmod(0o755)
+    said = run(tmp_path / "scripts/setup", "--python", **{**nowhere, variable: str(tmp_path / "there")}).stdout
+    assert said == "/found\n"
 
 
 def test_what_is_installed_fits_together() -> None:
