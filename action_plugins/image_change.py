@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class ActionModule(ActionBase):
             with os.fdopen(fd, "w", encoding="utf-8") as file:
                 file.write("".join(request.to_line() for request in requests))
         if self._task.diff and not self._task.no_log:
-            asked = {request.kind: request.value for request in requests}
+            asked = json.loads(json.dumps({request.kind: request.value for request in requests}))
             result["diff"] = {"before": "", "after": yaml.safe_dump(asked, sort_keys=False, allow_unicode=True)}
         result["changed"] = False
         return result

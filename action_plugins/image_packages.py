@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
-from debfleet.controller.build_step import BuildStep as ActionModule
+from debfleet.controller.build_step import BuildStep
 
-__all__ = ["ActionModule"]
+
+class ActionModule(BuildStep):
+    """Checked in a build that is only checked, too."""
+
+    stands_alone = True

@@ -28,11 +28,13 @@ except ImportError as error:
 
 
 class ActionModule(ActionBase):
-    """Options: `manifest`, a file; `only_plan`, so that what can't be built yet is told but is no error."""
+    """Options: `manifest`, a file; `build_dir`, where images are put; `prove`, whether the image is booted; `only_plan`,
+    so that what can't be built yet is told but is no error.
+    """
 
     _supports_check_mode = True
     _requires_connection = False
-    _VALID_ARGS = frozenset(("manifest", "only_plan"))
+    _VALID_ARGS = frozenset(("manifest", "build_dir", "prove", "only_plan"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what `image_build` holds from here on; never logged, since it holds hashed passwords."""
@@ -44,7 +46,7 @@ class ActionModule(ActionBase):
         if checked.not_built and not only_plan:
             raise AnsibleActionFail(f"not built yet: {', '.join(checked.not_built)}; plan-image.yml still plans it")
         manifest = checked.manifest.to_dict()
-        build_dir = Path(str(variables.get("image_build_dir") or "build")).absolute()
+        build_dir = Path(str(self._task.args.get("build_dir") or "build")).expanduser().absolute()
         try:
             build = planning.describe(manifest, build_dir)
         except LayoutError as error:
@@ -52,7 +54,7 @@ class ActionModule(ActionBase):
         build["phases"] = {
             phase: [str(checked.roles[role]) for role in joined] for phase, joined in checked.phases.items()
         }
-        build["prove"] = boolean(variables.get("prove", False))
+        build["prove"] = boolean(self._task.args.get("prove", False))
         build["not_built"] = list(checked.not_built)
         build["packages"] = self._packages(build, variables)
         if not only_plan:
@@ -61,9 +63,8 @@ class ActionModule(ActionBase):
         return {**result, **build, "changed": False, "_ansible_no_log": True}
 
     def _refuse_partial_runs(self) -> None:
-        for option, word in (("start_at_task", "--start-at-task"), ("skip_tags", "--skip-tags")):
-            if context.CLIARGS.get(option):
-                raise AnsibleActionFail(f"a build can't run in part: leave {word} out")
+        if context.CLIARGS.get("start_at_task"):
+            raise AnsibleActionFail("a build can't run in part: leave --start-at-task out")
         if tuple(context.CLIARGS.get("tags") or ("all",)) != ("all",):
             raise AnsibleActionFail("a build can't run in part: leave --tags out")
 

@@ -1,8 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the module image_proof as a step of the build, with its progress shown."""
+"""Run the module image_proof with its progress shown: as a step of a build, or by itself."""
 
 from __future__ import annotations
 
-from debfleet.controller.build_step import BuildStep as ActionModule
+import tempfile
+from typing import Any
 
-__all__ = ["ActionModule"]
+from debfleet.controller.build_step import BuildStep
+
+
+class ActionModule(BuildStep):
+    """Outside of a build it is given a folder to tell its progress into, for as long as it runs."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        variables = dict(task_vars or {})
+        if (variables.get("image_build") or {}).get("work"):
+            return super().run(tmp, variables)
+        with tempfile.TemporaryDirectory(prefix="debfleet-proof-") as folder:
+            return super().run(tmp, {**variables, "image_build": {"work": folder}})

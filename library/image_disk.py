@@ -185,7 +185,8 @@ def bring_about(params: Params, check_mode: bool) -> dict[str, Any]:
     """Bring the disk to its state. Raises DebfleetError."""
     disk, layout = Path(params.path).absolute(), desired(params)
     tree = Path(params.tree).absolute() if params.tree else None
-    assemble.check(layout, disk.parent, tree)
+    # What an earlier step would have made isn't there when that step was only checked.
+    assemble.check(layout, *([] if check_mode else [disk.parent, *([tree] if tree else [])]))
     current = assemble.read_current(disk, layout)
     actions = states.plan(current, layout, params.state, assemble.MADE_EMPTY)
     after = states.outcome(current, actions)

@@ -78,7 +78,7 @@ root:
   type: str
 failed_log:
   description: Where the log will be kept if the build fails.
-  returned: for C(state=present)
+  returned: for C(state=present), unless in check mode
   type: str
 healed:
   description: What earlier builds had left behind and was released.
@@ -119,7 +119,9 @@ def apply(params: Params, check_mode: bool) -> dict[str, Any]:
     if params.state == "tree":
         return {"changed": True, "root": str(path / "root" if check_mode else workspace.tree(params.installed_size))}
     if params.state == "present":
-        healed = [] if check_mode else workspace.present(params.owner or 0)
+        if check_mode:
+            return {"changed": True, "healed": []}
+        healed = workspace.present(params.owner or 0)
         return {"changed": True, "healed": healed, "failed_log": str(workspace.failed_log)}
     there = path.exists()
     if there and not check_mode:

@@ -25,9 +25,9 @@ MADE_EMPTY = tuple(name for name, filesystem in FILESYSTEMS.items() if filesyste
 def read_current(disk: Path, layout: Layout) -> DiskState:
     """What a disk is now, as far as this layout is concerned: a map or filesystem of other ids counts as none."""
     nothing = dict.fromkeys((part.name for part in layout.partitions), NONEXISTENT)
-    if not disk.is_file() or disk.stat().st_size != layout.size:
+    if not disk.is_file():
         return DiskState(NONEXISTENT, NONEXISTENT, nothing)
-    if layout.map != "none" and not partition_map.matches(partition_map.read(disk), layout):
+    if disk.stat().st_size != layout.size or not partition_map.matches(partition_map.read(disk), layout):
         return DiskState(CREATED, NONEXISTENT, nothing)
     return DiskState(CREATED, WRITTEN, {part.name: _state(disk, part) for part in layout.partitions})
 
@@ -39,10 +39,10 @@ def _state(disk: Path, part: Partition) -> str:
     return FORMATTED if filesystem.made_empty else FILLED
 
 
-def check(layout: Layout, folder: Path, tree: Path | None = None) -> None:
+def check(layout: Layout, *folders: Path) -> None:
     """Raise DebfleetError where a filesystem is asked for that nothing here can make, or a folder isn't there."""
-    for place in (folder, tree):
-        if place and not place.is_dir():
+    for place in folders:
+        if not place.is_dir():
             raise DebfleetError(f"there is no folder {place}")
     for part in layout.partitions:
         if part.filesystem and part.filesystem not in FILESYSTEMS:
@@ -59,7 +59,7 @@ def apply(disk: Path, layout: Layout, actions: Sequence[Action], tree: Path | No
     :param tree: the root tree; needed where something is filled. It isn't changed, but for missing mount points.
     :raises DebfleetError: with the partition's name where one is too small.
     """
-    check(layout, disk.parent, tree)
+    check(layout, disk.parent, *([tree] if tree else []))
     fills = [action for action in actions if "fill" in action.verb]
     shares: dict[str, Share] = {}
     if fills:

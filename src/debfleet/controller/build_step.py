@@ -16,6 +16,7 @@ class BuildStep(ActionBase):  # type: ignore[misc]  # ansible-core has no types
 
     _supports_check_mode = True
     _supports_async = False
+    stands_alone = False  # whether the module can be checked though the steps before it were only checked too
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module."""
@@ -23,6 +24,8 @@ class BuildStep(ActionBase):  # type: ignore[misc]  # ansible-core has no types
         variables = task_vars or {}
         arguments = self.arguments(variables)
         build = variables.get("image_build") or {}
+        if self._task.check_mode and build and not self.stands_alone:
+            return {**result, "changed": True, "msg": "would run; what it works on comes to be only in a build"}
         if not build.get("work") or self._task.check_mode:
             result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
             return result
