@@ -166,7 +166,7 @@ from debfleet.common.disk import assemble, layout, states
 from debfleet.common.run import raise_on_signals
 raise_on_signals()
 disk, tree = Path(sys.argv[1]), Path(sys.argv[2])
-volume = {"size": None, "partitions": {"type": "gpt", "root": {"size": "900MiB"}, "srv": {"size": "5MiB"}}}
+volume = {"size": None, "partitions": {"type": "gpt", "root": {"size": "9MiB"}, "srv": {"size": "5MiB"}}}
 plan = layout.plan(volume, firmware="bios", bootloader="none", seed="s")
 for goal in states.GOALS:
     current = assemble.read_current(disk, plan)
@@ -177,16 +177,21 @@ for goal in states.GOALS:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_fill_leaves_only_the_disk(tmp_path: Path, tree: Path, number: int) -> None:
     (tree / "srv").mkdir()
-    (tree / "large").write_bytes(os.urandom(400 * MIB))
-    disk = tmp_path / "disk.raw"
-    filling = subprocess.Popen([sys.executable, "-c", SLOW_FILL, disk, tree], stderr=subprocess.DEVNULL)
+    disk, shim = tmp_path / "disk.raw", tmp_path / "bin/mke2fs"
+    shim.parent.mkdir()
+    shim.write_text(f"#!/bin/sh\ntouch {tmp_path}/bin/started\nexec sleep 600\n")
+    shim.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{shim.parent}:{os.environ['PATH']}"}
+    argv = [sys.executable, "-c", SLOW_FILL, disk, tree]
+    filling = subprocess.Popen(argv, stderr=subprocess.DEVNULL, env=environment)
     until = time.monotonic() + PATIENCE
-    while not any(name.startswith(".disk.raw.") for name in left(tmp_path)):
+    while not (shim.parent / "started").exists():
         assert time.monotonic() < until and filling.poll() is None, "it never came to filling"
-        time.sleep(0.005)
+        time.sleep(0.02)
+    assert any(name.startswith(".disk.raw.") for name in left(tmp_path)), "what hides the nested mount point"
     filling.send_signal(number)
     assert filling.wait(PATIENCE) != 0
-    assert left(tmp_path) == ["disk.raw", "tree"]
+    assert left(tmp_path) == ["bin", "disk.raw", "tree"]
     mounts = Path("/proc/self/mounts").read_text()
     assert str(tmp_path) not in mounts
 
