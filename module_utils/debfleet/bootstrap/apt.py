@@ -12,16 +12,15 @@ import json
 import os
 import re
 import shutil
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .. import journal
 from ..errors import DebfleetError
 from ..namespace import ENVIRONMENT, run_around_root
 from ..run import CommandError, Done, run
+from . import status
 
 STATE = "apt.json"
 ARCHIVES = "var/cache/apt/archives"
@@ -136,7 +135,7 @@ def ask(apt: Apt, argv: Sequence[str], *, root: Path | None = None, check: bool 
 def update(apt: Apt) -> Done:
     """Get the indices of all sources, and tell how far it is. What failed is in the output: see `indices`."""
     conf = lay_out(apt)
-    with _status("getting the package lists") as fd:
+    with status.told("getting the package lists") as fd:
         return run(
             ["apt-get", "-o", f"APT::Status-Fd={fd}", "update"],
             env={"APT_CONFIG": str(conf), "TMPDIR": str(apt.folder)},
@@ -228,6 +227,8 @@ def _archives(apt: Apt, root: Path) -> Iterator[dict[str, str]]:
     finally:
         for name in CACHES:  # maintainer scripts that ask apt make them
             (root / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of dpkg-preconfigure, called by the image's own apt.conf.d
+            (root / "var/cache/debconf/tmp.ci").rmdir()
         for folder in made:
             folder.rmdir()
         shutil.rmtree(apt.folder / "archives", ignore_errors=True)
@@ -245,7 +246,7 @@ def _run(apt: Apt, root: Path, words: Sequence[str], binds: Mapping[str, str], e
         "APT_CONFIG": str(conf),
         "TMPDIR": f"{root}/tmp",
     }
-    with _status("installing packages") as fd:
+    with status.told("installing packages") as fd:
         options = {
             "APT::Status-Fd": str(fd),
             "DPkg::Chroot-Directory": str(root),
@@ -264,43 +265,10 @@ def _run(apt: Apt, root: Path, words: Sequence[str], binds: Mapping[str, str], e
 
 
 def reasons(output: str) -> str:
-    """What apt and dpkg themselves call errors, else their last lines."""
-    lines = output.splitlines()
-    found = [line for line in lines if re.match(r"(E: |dpkg: error|Err:| .* : Depends:)", line)]
+    """The lines that say why: dpkg's error with the words of the script before it, else what apt calls errors."""
+    lines = [line for line in output.splitlines() if line.strip() and "Sub-process env returned" not in line]
+    at = next((number for number, line in enumerate(lines) if line.startswith("dpkg: error")), None)
+    if at is not None:
+        return "\n".join(lines[max(0, at - 6) : at + 15])
+    found = [line for line in lines if re.match(r"(E: |Err:| \S+ : (Pre-)?Depends:)", line)]
     return "\n".join(found or lines[-15:])
-
-
-@contextlib.contextmanager
-def _status(what: str) -> Iterator[int]:
-    """A descriptor for apt's Status-Fd, whose lines are told as progress of the build."""
-    reading, writing = os.pipe()
-
-    def follow() -> None:
-        with os.fdopen(reading, encoding="utf-8", errors="replace") as lines:
-            last = 0.0
-            for line in lines:
-                told = parse_status(line)
-                if told and (time.monotonic() - last > 0.25 or told[1] >= 100):
-                    last = time.monotonic()
-                    journal.tell(f"{what}: {told[0]}", told[1], 100)
-
-    reader = threading.Thread(target=follow, daemon=True)
-    reader.start()
-    try:
-        yield writing
-    finally:
-        os.close(writing)
-        reader.join(timeout=5)
-
-
-def parse_status(line: str) -> tuple[str, float] | None:
-    """One line of APT::Status-Fd as what happens and the percentage. None where it says nothing worth showing."""
-    words = line.rstrip("\n").split(":", 3)
-    if len(words) != 4 or words[0] not in ("dlstatus", "pmstatus"):
-        return None
-    try:
-        percent = float(words[2])
-    except ValueError:
-        return None
-    text = words[3].strip()
-    return (text[:1].lower() + text[1:], max(0.0, min(percent, 100.0))) if text else None

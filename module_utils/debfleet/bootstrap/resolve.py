@@ -169,7 +169,7 @@ def unmet(said: str) -> list[Problem]:
         if match := UNMET.match(line):
             name = match["name"]
             problems.append(Problem(f"{name} can't be installed", match["why"].strip()))
-        elif name and (more := re.match(r"^\s{8,}((?:Pre-)?Depends: .*|Conflicts: .*|Breaks: .*)$", line)):
+        elif name and (more := re.match(r"^\s{4,}((?:Pre-)?Depends: .*|Conflicts: .*|Breaks: .*)$", line)):
             problems.append(Problem(f"{name} can't be installed", more[1].strip()))
         else:
             name = ""
