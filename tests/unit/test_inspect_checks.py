@@ -80,6 +80,8 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("hostname", "/etc/hostname", file("etc/hostname", "builder17\n")),
     ("hostname", "/etc/hosts", appended("etc/hosts", "127.0.1.1 builder17.example.org builder17\n")),
     ("hostname", "/etc/mailname", file("etc/mailname", "builder17.example.org\n")),
+    ("hostname", "/etc/postfix/main.cf", file("etc/postfix/main.cf", "mydestination = $myhostname, builder17\n")),
+    ("hostname", "/etc/mdadm/mdadm.conf", file("etc/mdadm/mdadm.conf", "ARRAY /dev/md0 name=builder17:0\n")),
     ("apt-sources", "/etc/apt/sources.list", changed("etc/apt/sources.list", "deb.example", "mirror.example")),
     (
         "apt-sources",
@@ -279,7 +281,8 @@ def test_what_the_manifest_asks_for_is_no_finding(tree: Path, plants: list[Plant
         file("etc/resolv.conf", "nameserver 127.0.0.53\noptions edns0\n"),
         file("etc/resolv.conf", "# written at boot\n"),
         file("etc/hostname", "builder171\n"),
-        file("etc/hosts", "127.0.1.1 notbuilder17\n"),
+        file("etc/hosts", "127.0.1.1 notbuilder17 # not builder17 either\n"),
+        file("etc/postfix/main.cf", "# as builder17 had it\nsmtpd_banner = builder17\n"),
         file(
             "etc/apt/apt.conf.d/x", '// Acquire::http::Proxy "http://10.0.0.1:3142";\nAcquire::http::Proxy "false";\n'
         ),

@@ -123,7 +123,9 @@ def licences(tree: Path, package: str) -> tuple[str, ...]:
         return ()
     names: set[str] = set()
     for line in re.findall(r"(?m)^License:[ \t]*(\S.*)$", text):
-        names.update(part for word in re.split(r"\s+(?:or|and)\s+|,\s*|\s*\|\s*", line.strip()) if (part := spdx(word)))
+        names.update(
+            part for word in re.split(r"(?:^|\s+)(?:or|and)\s+|,\s*|\s*\|\s*", line.strip()) if (part := spdx(word))
+        )
     return tuple(sorted(names))
 
 

@@ -72,7 +72,7 @@ def _component(package: Package, release: str) -> Component:
     from cyclonedx.model import ExternalReference, ExternalReferenceType, Property, XsUri
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.license import DisjunctiveLicense
-    from cyclonedx.spdx import is_supported_id
+    from cyclonedx.spdx import fixup_id
     from packageurl import PackageURL
 
     address = purl(package, release)
@@ -80,7 +80,7 @@ def _component(package: Package, release: str) -> Component:
     if package.homepage:
         references = [ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(package.homepage))]
     licences = [
-        DisjunctiveLicense(id=word) if is_supported_id(word) else DisjunctiveLicense(name=word)
+        DisjunctiveLicense(id=known) if (known := fixup_id(word)) else DisjunctiveLicense(name=word)
         for word in package.licences
     ]
     return Component(

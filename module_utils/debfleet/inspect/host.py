@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..errors import DebfleetError
 from ..run import run
 
-COMMON = {"localhost", "debian", "host", "image", "vm", "server"}  # names that say nothing about who built
+NOBODY = {"", "localhost", "localdomain"}  # names that every machine has
 OFFICIAL = "debian.org"  # what Debian itself serves is nobody's own mirror
 
 
@@ -37,7 +37,7 @@ class Host:
         with contextlib.suppress(OSError):
             resolver = Path("/etc/resolv.conf").read_text(encoding="utf-8", errors="replace")
         return cls(
-            frozenset(name for name in names if name and name not in COMMON),
+            frozenset(names - NOBODY),
             frozenset(nameservers(resolver)),
             resolver,
             frozenset(_mirrors()),
