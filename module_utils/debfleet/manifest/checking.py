@@ -66,15 +66,15 @@ def check(
         loaded = extends.load(path, decrypt=decrypt)
     except UnreadableError as error:
         return Checked(None, error.problems)
-    return _Check(loaded, path.absolute().parent, list(role_paths), schema_dir, names.moment(now)).checked()
+    return _Check(loaded, list(role_paths), schema_dir, names.moment(now)).checked()
 
 
 class _Check:
     """One check: each step works on what the steps before left, and leaves alone what they found wrong."""
 
-    def __init__(self, loaded: Loaded, folder: Path, role_paths: list[Path], schema_dir: Path, now: datetime) -> None:
+    def __init__(self, loaded: Loaded, role_paths: list[Path], schema_dir: Path, now: datetime) -> None:
         self.data, self.positions = loaded.data, loaded.positions
-        self.folder, self.role_paths, self.schema_dir, self.now = folder, role_paths, schema_dir, now
+        self.role_paths, self.schema_dir, self.now = role_paths, schema_dir, now
         self.errors: list[Problem] = []
         self.notices: list[Problem] = []
         self.bad: set[Keys] = set()
@@ -99,13 +99,15 @@ class _Check:
         self.positions.is_secret = lambda keys: keys in hidden
         found = validate.validate(self.data, schema, self.positions)
         self.mark(found)
+        self.bad -= validate.prune(self.data, schema, self.bad)
         data: dict[str, Any] = schemas.filled(schema, self.data)
         canonical.complete(data)
         self.mark(names.fill(data, schema, self.positions, self.now, self.bad))
         self.mark(validate.revalidate(data, schema, self.positions, self.bad))
-        self.add(rules.broken(rules.View(data, frozenset(self.bad), self.positions)))
-        self.add(files.resolve(data, schema, self.positions, self.folder, self.bad))
-        mine = secrets.take(data, schema, self.positions, self.folder, set(self.bad))
+        view = rules.View(data, frozenset(self.bad), self.positions)
+        self.add(rules.broken(view))
+        self.mark(files.resolve(data, schema, self.positions, self.bad))
+        mine = secrets.take(data, schema, self.positions, self.bad)
         self.add(mine.problems)
         self.notices += self.sealed()
         data["extends"] = None
@@ -116,6 +118,7 @@ class _Check:
         strings = tuple(dict.fromkeys(mine.strings))
         if errors:
             return Checked(None, tuple(errors), tuple(notices), strings, roles=self.roles)
+        notices = _sorted([*notices, *rules.warnings(view)])
         missing = (*self.not_built, *built.not_built(data))
         manifest = Manifest.of(data)
         return Checked(manifest, (), tuple(notices), strings, mine.plain, missing, self.roles, phases)
@@ -145,8 +148,11 @@ class _Check:
 
     def plugin_paths(self) -> list[Path]:
         given = self.data.get("plugin_paths")
-        texts = [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
-        return [files.absolute(text, self.folder) for text in texts if "\0" not in text]
+        return [
+            files.absolute(text, self.positions.folder(("plugin_paths", index)))
+            for index, text in enumerate(given if isinstance(given, list) else ())
+            if isinstance(text, str) and "\0" not in text
+        ]
 
     def declared(self, kind: str) -> set[str]:
         """The roles that have a schema in schemas/ and may not be built yet."""
@@ -164,7 +170,10 @@ class _Check:
         for path in ([folder / "meta" / "schema.json"] if folder else []) + [declared]:
             if role in self.known and path.is_file():
                 try:
-                    return schemas.read(path)
+                    mine = schemas.read(path)
+                    if path != declared:
+                        validate.check_schema(mine, path)
+                    return mine
                 except DebfleetError as error:
                     self.add([Problem(error.what, "", error.where, hint=error.why)])
                     return {}

@@ -11,6 +11,7 @@ from .formats import PATH
 from .names import put
 from .problems import Keys, Positions, Problem, Sealed
 from .schema import Schema, walk
+from .validate import close
 
 
 def absolute(text: str, folder: Path) -> Path:
@@ -34,7 +35,7 @@ def trouble(path: Path, kind: str) -> str:
         return f"can't be looked at: {getattr(error, 'strerror', None) or error}"
 
 
-def resolve(data: dict[str, Any], schema: Schema, positions: Positions, folder: Path, bad: set[Keys]) -> list[Problem]:
+def resolve(data: dict[str, Any], schema: Schema, positions: Positions, bad: set[Keys]) -> list[Problem]:
     """Make every path absolute, in place; one that leads nowhere is an error."""
     problems: list[Problem] = []
     for keys, value, part in list(walk(schema, data)):
@@ -45,6 +46,7 @@ def resolve(data: dict[str, Any], schema: Schema, positions: Positions, folder: 
             if not PATH.match(value):
                 continue
             kind = "file"
+        folder = positions.folder(keys)
         try:
             path = absolute(value, folder)
         except (RuntimeError, ValueError) as error:
@@ -52,8 +54,6 @@ def resolve(data: dict[str, Any], schema: Schema, positions: Positions, folder: 
             continue
         if kind != "scratch" and (said := trouble(path, kind)):
             near = [other.name for other in _siblings(path)]
-            from .validate import close
-
             hint = close(path.name, near) or f"paths are relative to {folder}"
             problems.append(positions.problem(keys, f"{path} {said}", value=value, hint=hint))
         put(data, keys, str(path))

@@ -88,7 +88,7 @@ class Format:
 FORMATS = {
     "timezone": Format(is_timezone, "a name of the time zone database, as Europe/Berlin", zones),
     "locale": Format(is_locale, "a locale that glibc has, as en_US or de_DE.UTF-8", locales),
-    "charmap": Format(lambda word: word in CHARMAPS, ", ".join(CHARMAPS), lambda: frozenset(CHARMAPS)),
+    "charmap": Format(lambda word: word in CHARMAPS, "a character map that glibc has", lambda: frozenset(CHARMAPS)),
     "package": Format(is_package, "a package name, name/suite, name=version, or the path of a local .deb"),
     "apt-line": Format(is_apt_line, "deb or deb-src, [options], an address without password, a suite, components"),
 }

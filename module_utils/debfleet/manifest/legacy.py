@@ -105,7 +105,7 @@ def leftovers(door: Translation) -> None:
         lines = [line for line in labels.splitlines() if line.strip()]
         door.replace(("provider", "dockerfile"), lines, "is a list of lines today")
     name = door.get("name")
-    if door.get("provider", "name") == "docker" and isinstance(name, str) and re.search(r":[^:{}/]+$", name):
+    if door.get("provider", "name") == "docker" and isinstance(name, str) and re.search(r":[^:/]+$", name):
         base, _, tag = name.rpartition(":")
         door.replace(("name",), base, "the tag after the colon is written provider.tag today")
         if not door.has("provider", "tag"):

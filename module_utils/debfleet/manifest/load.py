@@ -12,7 +12,7 @@ from typing import Any
 from . import json_text, yaml_text
 from .problems import Positions, Problem, UnreadableError
 
-LARGEST = 1024 * 1024  # bytes
+LARGEST = 256 * 1024  # bytes
 VAULT = "$ANSIBLE_VAULT;"
 BEGINS_LIKE_JSON = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*\{", re.S)
 Decrypt = Callable[[str], str]

@@ -36,7 +36,7 @@ def scalars(data: Mapping[str, Any]) -> dict[str, str]:
     def look(value: Any, name: str) -> None:
         if isinstance(value, Mapping):
             for key, item in value.items():
-                if not SECRETIVE.search(str(key)):
+                if not SECRETIVE.search(str(key)) and (name, key) != ("volume", "partitions"):
                     look(item, f"{name}.{key}")
         elif isinstance(value, (str, int)) and not isinstance(value, bool):
             found[name] = str(value)
@@ -87,15 +87,17 @@ def fill(data: dict[str, Any], schema: Schema, positions: Positions, now: dateti
     mirrors = [_get(data, section, "mirror") for section in ("packages", "bootstrapper")]
     mirror = next((one for one in mirrors if isinstance(one, str)), "")
     for keys, text in sorted(_marked(schema, data), key=lambda found: found[0] != ("name",)):
+        if keys in bad:
+            continue
         in_apt = keys[:2] == ("packages", "sources")
         known = {**values, **({MIRROR: mirror or "{" + MIRROR + "}"} if in_apt else {})}
         new, unknown = interpolate(text, known, now)
-        words = [*known, *(f"%{letter}" for letter in DATES)]
+        words = [*known, "%Y", "%m", "%d"]
         for name in unknown:
             above = tuple(name.split("."))
             if any(above[: len(one)] == one for one in bad if one):
                 continue  # its value is an error of its own
-            hint = close(name, words)
+            hint = close(name, words) or "%Y, %m, %d, %H, %M and their like are parts of the date"
             problems.append(
                 positions.problem(keys, f"there is no variable {{{name}}}", value=text, allowed=words, hint=hint)
             )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ..journal import MASK
@@ -15,6 +16,8 @@ SECRETIVE = re.compile(
     r"pass(w|phrase|code)|passw?o?r?d|pwd|secret|token|credential|private.?key|access.?key|api.?key", re.I
 )
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\ud800-\udfff]")
+ESCAPES = {ord("\n"): "\\n", ord("\t"): "\\t"}
+USERINFO = re.compile(r"//[^/@\s]+@")  # of an address; it may hold a password
 LONGEST = 200  # characters of a value that is shown
 
 
@@ -65,7 +68,8 @@ class Problem:
         """As a reader sees it, on one line and, where there is more to say, a few indented ones."""
         place = self.file + (f":{self.line}:{self.column}" if self.line else "")
         lines = [f"{place}: {self.path + ': ' if self.path else ''}{self.message}"]
-        lines += [f"  value: {self.value}"] if self.value is not None else []
+        value = self.value.translate(ESCAPES) if isinstance(self.value, str) else self.value
+        lines += [f"  value: {value}"] if value is not None else []
         if self.allowed is not None:
             words = self.allowed if isinstance(self.allowed, str) else ", ".join(map(str, self.allowed))
             lines.append(f"  allowed: {words}")
@@ -111,6 +115,7 @@ def redacted(value: Any) -> Any:
     if isinstance(value, Sealed):
         return MASK
     if isinstance(value, str):
+        value = USERINFO.sub(f"//{MASK}@", value)
         return printable(value[:LONGEST] + "…" if len(value) > LONGEST else value)
     return value
 
@@ -177,6 +182,16 @@ class Positions:
         """Whether the value came out of a vault that could not be opened here."""
         return keys in self.shut
 
+    def file_of(self, keys: Keys) -> str:
+        """The file in which the value was written."""
+        written = self.written(keys)
+        above = (written[:length] for length in range(len(written), -1, -1))
+        return next((self.files[at] for at in above if at in self.files), self.file)
+
+    def folder(self, keys: Keys) -> Path:
+        """The folder that a path at `keys` is relative to."""
+        return Path(self.file_of(keys)).absolute().parent
+
     def secret(self, keys: Keys) -> bool:
         """Whether the value at `keys` must not be shown."""
         return self.vaulted(keys) or self.is_secret(keys)
@@ -199,7 +214,5 @@ class Positions:
         value = more.pop("value", None)
         if value is not None:
             value = redacted(value) if shown and not self.secret(keys) and not sounds_secret(keys) else MASK
-        written = self.written(keys)
-        above = (written[:length] for length in range(len(written), -1, -1))
-        file = next((self.files[at] for at in above if at in self.files), self.file)
-        return Problem(printable(message), dotted(written), file, place.line, place.column, value, keys=keys, **more)
+        path, file = dotted(self.written(keys)), self.file_of(keys)
+        return Problem(printable(message), path, file, place.line, place.column, value, keys=keys, **more)

@@ -35,6 +35,7 @@ MAPS = {
     "none": ("none", "msdos", "gpt"),
 }
 MOST_SPARED = 2 * sizes.UNITS["MiB"]
+OURS = ("boot/efi", "esp", "bios_grub")
 GIB = sizes.UNITS["GiB"]
 
 
@@ -71,8 +72,9 @@ Rule = Callable[[View], Iterator[Problem]]
 
 def disk(view: View) -> Iterator[Problem]:
     """No root, too much for the map, too large for the volume: what the disk's own arithmetic refuses."""
-    volume, firmware, bootloader = view.get("volume"), view.get("system", "firmware"), view.get("system", "bootloader")
-    if not isinstance(volume, Mapping) or not isinstance(volume.get("partitions"), Mapping):
+    firmware, bootloader = view.get("system", "firmware"), view.get("system", "bootloader")
+    volume = {key: view.get("volume", key) for key in ("partitions", "size")}
+    if not isinstance(volume["partitions"], Mapping) or ("volume", "size") in view.bad:
         return
     if not isinstance(volume["partitions"].get("root"), Mapping):
         allowed = "root: {size: …}"
@@ -84,8 +86,20 @@ def disk(view: View) -> Iterator[Problem]:
         keys = tuple(trouble.where.split(".")) if trouble.where else ("volume", "partitions")
         if keys == ("volume", "partitions", "type") and bootloader in MAPS:
             continue  # a rule below says it with what is allowed
-        message = trouble.what + (f": {trouble.why}" if trouble.why else "")
+        message = trouble.what + (f": {trouble.why}" if trouble.why else "").replace("\n", "; ")
         yield view.wrong(keys, message, hint=trouble.hint)
+
+
+def taken(view: View) -> Iterator[Problem]:
+    """Partitions that are added by themselves."""
+    volume = view.data.get("volume")
+    partitions = volume.get("partitions") if isinstance(volume, Mapping) else None
+    for name in OURS:
+        if isinstance(partitions, Mapping) and name in partitions:
+            hint = "it is added where system.firmware needs it: leave it out"
+            yield view.positions.problem(
+                ("volume", "partitions", name), f"{name} is debfleet's own", key=True, hint=hint
+            )
 
 
 def booted(view: View) -> Iterator[Problem]:
@@ -154,8 +168,8 @@ def ec2(view: View) -> Iterator[Problem]:
 
 
 def _whole_gib(view: View) -> Iterator[Problem]:
-    volume = view.get("volume")
-    if not isinstance(volume, Mapping) or not isinstance(volume.get("partitions"), Mapping):
+    volume = {key: view.get("volume", key) for key in ("partitions", "size")}
+    if not isinstance(volume["partitions"], Mapping) or ("volume", "size") in view.bad:
         return
     parts = [part for part in volume["partitions"].values() if isinstance(part, Mapping)]
     try:
@@ -219,7 +233,24 @@ def one_user(view: View) -> Iterator[Problem]:
             yield view.wrong(("plugins", plugin, "username"), "root is there already", hint=hint)
 
 
-RULES: tuple[Rule, ...] = (disk, booted, started, ec2, lvm, packages, userspace, one_user)
+RULES: tuple[Rule, ...] = (disk, taken, booted, started, ec2, lvm, packages, userspace, one_user)
+
+
+def warnings(view: View) -> list[Problem]:
+    """What is no error, and hardly meant."""
+    plugins = view.get("plugins")
+    if (
+        plugins is None
+        or view.get("volume", "backing") == "folder"
+        or "cloud_init" in plugins
+        or "root_password" in plugins
+    ):
+        return []
+    admin = plugins.get("admin_user") or {}
+    if any(admin.get(key) for key in ("pubkey", "password-crypted")):
+        return []
+    hint = "cloud_init, admin_user with a password or a pubkey, or root_password let somebody in"
+    return [view.positions.problem(("plugins",), "nobody can log in to this image", key=True, hint=hint)]
 
 
 def broken(view: View) -> list[Problem]:

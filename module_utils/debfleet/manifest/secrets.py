@@ -62,21 +62,21 @@ def salt_for(keys: Keys, name: str, reproducible: bool) -> str:
     return base64.b64encode(digest, b"./").decode()[:SALT]
 
 
-def _from(value: str, variant: str, name: str, folder: Path) -> str:
+def _from(value: str, variant: str, name: str) -> str:
     if variant == f"{name}_env":
         if value not in os.environ:
             raise ValueError(f"the environment has no variable {value}")
         return os.environ[value]
     if variant == f"{name}_file":
         try:
-            with (folder / value).open(encoding="utf-8") as file:
+            with Path(value).open(encoding="utf-8") as file:
                 return file.readline(LONGEST * 8).rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"could not be read: {getattr(error, 'strerror', None) or 'not text in UTF-8'}") from None
     return value
 
 
-def take(data: dict[str, Any], schema: Schema, positions: Positions, folder: Path, bad: set[Keys]) -> Found:
+def take(data: dict[str, Any], schema: Schema, positions: Positions, bad: set[Keys]) -> Found:
     """Read every secret, and put its hash, or a mask, in its place.
 
     Two ways at once, or none where one is needed, is an error.
@@ -95,7 +95,7 @@ def take(data: dict[str, Any], schema: Schema, positions: Positions, folder: Pat
             allowed = variants[: 4 if about["x-secret"] == "hash" else 3]
             found.problems.append(positions.problem((*keys, name), f"{name} is missing", key=True, allowed=allowed))
         for variant in given:
-            _take(found, (*keys, variant), name, about, section, positions, folder, bad)
+            _take(found, (*keys, variant), name, about, section, positions, bad)
         if len(given) == 1 and (*keys, given[0]) not in bad:
             _store(found, keys, name, given[0], about, section, data)
     return found
@@ -118,7 +118,7 @@ def _at(data: Any, positions: Positions, written: Keys) -> Any:
 
 
 def _take(
-    found: Found, keys: Keys, name: str, about: Schema, section: dict[str, Any], positions: Positions, folder: Path,
+    found: Found, keys: Keys, name: str, about: Schema, section: dict[str, Any], positions: Positions,
     bad: set[Keys],
 ) -> None:  # fmt: skip
     """Read one secret from wherever it is, into the section under the name of its variant."""
@@ -127,7 +127,7 @@ def _take(
     if not isinstance(value, str) or isinstance(value, Sealed) or value == MASK:
         return
     try:
-        text = _from(value, variant, name, folder) if keys not in bad else value
+        text = _from(value, variant, name) if keys not in bad else value
     except ValueError as error:
         found.problems.append(positions.problem(keys, str(error), value=value))
         bad.add(keys)

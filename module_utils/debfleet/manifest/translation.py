@@ -87,6 +87,8 @@ class Translation:
         """A key means nothing any more."""
         if not self.has(*keys):
             return False
+        path = dotted(self.positions.written(keys))
+        self.notices = [notice for notice in self.notices if notice.path != path]  # that it was moved is no news now
         self.note(keys, message, hint)
         self.take(*keys)
         return True

@@ -6,8 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
+from ..errors import DebfleetError
 from .formats import FORMATS
 from .problems import Keys, Positions, Problem, Sealed
 from .schema import Schema, part_of, walk
@@ -16,6 +18,12 @@ TYPES = {
     "string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
     "array": "a list", "object": "a mapping", "null": "null",
 }  # fmt: skip
+ALIASES = {
+    "x86_64": "amd64", "x86-64": "amd64", "x64": "amd64", "aarch64": "arm64", "armv7": "armhf", "armv7l": "armhf",
+    "i686": "i386", "x86": "i386", "efi": "uefi", "legacy": "bios", "mbr": "msdos", "dos": "msdos", "img": "raw",
+    "vpc": "vhd", "syslinux": "extlinux", "grub2": "grub", "libvirt": "kvm", "qemu": "kvm",
+}  # fmt: skip
+FEW = 60  # so many allowed words are listed
 FORMS = ("pattern", "format", "maxLength")
 ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 LINES = re.compile(r"[\t\n\r]")
@@ -24,8 +32,10 @@ LINES = re.compile(r"[\t\n\r]")
 def validate(data: Any, schema: Schema, positions: Positions) -> list[Problem]:
     """Every way in which the data break the schema, in the order of the file."""
     found = list(_odd_texts(data, schema, positions))
+    odd = {problem.keys for problem in found}
     for error in _validator(schema).iter_errors(data):
-        found += _problems(error, data, schema, positions)
+        if tuple(error.absolute_path) not in odd or error.validator not in FORMS:
+            found += _problems(error, data, schema, positions)
     return _unique(found)
 
 
@@ -38,6 +48,35 @@ def revalidate(data: Any, schema: Schema, positions: Positions, bad: set[Keys]) 
                 message, allowed, hint = _said(error.validator, error.validator_value, value, part)
                 found.append(positions.problem(keys, message, value=value, allowed=allowed, hint=hint))
     return found
+
+
+def prune(data: Any, schema: Schema, bad: set[Keys]) -> set[Keys]:
+    """Remove the keys that no schema knows, so that the rest can be looked at. Returns those that were removed."""
+    gone = set()
+    for keys in bad:
+        above, part = data, schema
+        for key in keys[:-1]:
+            inner = part.get("items") if isinstance(key, int) else part_of(part, above, key)
+            try:
+                above, part = above[key], inner if isinstance(inner, dict) else {}
+            except (KeyError, IndexError, TypeError):
+                above = None
+                break
+        if keys and isinstance(above, dict) and keys[-1] in above and part_of(part, above, str(keys[-1])) is None:
+            del above[keys[-1]]
+            gone.add(keys)
+    return gone
+
+
+def check_schema(schema: Schema, path: Path) -> None:
+    """Raise DebfleetError when a role's schema is none."""
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        where = "/".join(map(str, error.absolute_path))
+        raise DebfleetError("this is no JSON Schema", where=str(path), why=f"{where}: {error.message[:200]}") from error
 
 
 def _unique(found: Iterable[Problem]) -> list[Problem]:
@@ -81,6 +120,8 @@ def _variable(value: Any, part: Mapping[str, Any]) -> bool:
 def close(word: Any, known: Iterable[Any]) -> str:
     """The closest known word, as a question, or nothing."""
     words = {str(item).lower(): str(item) for item in known}
+    if ALIASES.get(str(word).lower()) in words:
+        return f"did you mean {words[ALIASES[str(word).lower()]]}?"
     found = get_close_matches(str(word).lower(), list(words), 1, 0.6)
     return f"did you mean {words[found[0]]}?" if found else ""
 
@@ -117,7 +158,10 @@ def _problems(error: Any, data: Any, schema: Schema, positions: Positions) -> It
     if isinstance(error.instance, Sealed) or (error.validator in FORMS and _variable(error.instance, part)):
         return
     kind, wanted, value = error.validator, error.validator_value, error.instance
-    if kind in ("additionalProperties", "unevaluatedProperties"):
+    if list(error.absolute_schema_path)[-2:-1] == ["propertyNames"]:
+        allowed = part.get("x-allowed") or wanted
+        yield positions.problem((*keys, str(value)), f"{value} is no name for this", key=True, allowed=allowed)
+    elif kind in ("additionalProperties", "unevaluatedProperties"):
         yield from _unknown(keys, value, part, schema, positions)
     elif kind == "required":
         yield from _missing(keys, value, part, positions)
@@ -126,11 +170,6 @@ def _problems(error: Any, data: Any, schema: Schema, positions: Positions) -> It
             for other in others:
                 if first in value and other not in value:
                     yield positions.problem((*keys, other), f"{other} is missing; {first} needs it")
-    elif kind == "propertyNames":
-        inner = error.context[0] if error.context else error
-        name = str(inner.instance)
-        allowed = inner.schema.get("x-allowed") if isinstance(inner.schema, dict) else None
-        yield positions.problem((*keys, name), f"{name!r} is no name that is allowed here", key=True, allowed=allowed)
     elif kind in ("anyOf", "oneOf") and error.context:
         yield from _closest(error, data, schema, positions)
     else:
@@ -166,12 +205,13 @@ def _unknown(
     for name in value:
         if part_of({**part, "additionalProperties": None}, value, name) is not None:
             continue
+        what = "unknown key" if keys else "unknown section"
         hint = close(name, known) or elsewhere(name, schema, keys)
         if keys == ("volume", "partitions"):
             hint = (
                 close(name, ("type", "root", "swap")) if "/" not in name[:1] else f"write {name.strip('/') or 'root'}"
             )
-        what = "unknown key" if keys else "unknown section"
+            what = "not a mount point:" if "/" in name or not name else what
         yield positions.problem(
             (*keys, name), f"{what} {name}", key=True, value=value[name], shown=not _sounds_secret(name, part),
             allowed=known, hint=hint,
@@ -207,7 +247,8 @@ def _said(kind: str, wanted: Any, value: Any, part: Mapping[str, Any]) -> tuple[
         return "is not in a form that is allowed", part.get("x-allowed") or wanted, ""
     if kind == "format" and wanted in FORMATS:
         form = FORMATS[wanted]
-        return f"is no {wanted.replace('-', ' ')} that is allowed", form.allowed, close(value, form.known())
+        few = sorted(form.known()) if 0 < len(form.known()) < FEW else form.allowed
+        return f"is no {wanted.replace('-', ' ')} that is allowed", few, close(value, form.known())
     limits = {
         "minItems": ("must have at least {} items", "at least {} items"),
         "maxItems": ("must have at most {} items", "at most {} items"),
