@@ -8,6 +8,7 @@ from typing import Any
 
 from inspect_tree import make
 
+from debfleet.common.disk import layout as disk_layout
 from debfleet.common.folder.contents import Source
 
 HASH = "$6$saltsalt$Zk1uPzXverysecret"
@@ -38,11 +39,11 @@ def manifest(**system: str) -> dict[str, Any]:
 
 
 def layout() -> dict[str, Any]:
-    """The layout of a disk without a partition map."""
-    part = {"number": 0, "name": "root", "mount": "/", "filesystem": "ext4", "start": 0, "size": 4 << 20, "type": ""}
-    part |= {"uuid": "11111111-1111-4111-8111-111111111111", "partuuid": None, "label": "root", "mountopts": []}
-    part |= {"mode": None, "format_command": None}
-    return {"map": "none", "size": 4 << 20, "disk_uuid": "x", "partitions": [part]}
+    """The layout of a GPT disk with several partitions."""
+    partitions = {"type": "gpt", "root": {"size": "100MiB", "filesystem": "ext4"}, "swap": {"size": "10MiB"}}
+    partitions["var/tmp"] = {"size": "remaining", "filesystem": "ext4", "mode": "1777", "mountopts": ["nodev"]}
+    volume = {"backing": "raw", "size": "400MiB", "partitions": partitions}
+    return disk_layout.plan(volume, firmware="both", bootloader="grub", seed="small").to_dict()
 
 
 def tree(folder: Path) -> Path:

@@ -60,6 +60,7 @@ FILES = {
     "var/lib/dpkg/status": STATUS,
     "var/lib/dpkg/diversions": "/usr/share/man/man1/sh.1.gz\n/usr/share/man/man1/sh.distrib.1.gz\ndash\n",
     "var/lib/dpkg/info/base-files.list": "/.\n/etc\n/etc/os-release\n",
+    "var/lib/dpkg/info/libc6:amd64.list": "/.\n/usr\n",
     "var/log/wtmp": "",
     "usr/bin/true": "#!/bin/sh\n",
 }

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ..errors import MissingError
 from .packages import Package
 
 if TYPE_CHECKING:  # the library is imported when an SBOM is written: a fleet node may lack it
@@ -33,11 +34,15 @@ def make(
     :param file: the image's file, and `digest` its SHA-256.
     :param version: of debfleet.
     :param time_built: in UTC, as in metadata.json.
+    :raises MissingError: where the library isn't installed.
     """
-    from cyclonedx.model import HashAlgorithm, HashType, Property
-    from cyclonedx.model.bom import Bom, BomMetaData
-    from cyclonedx.model.component import Component, ComponentType
-    from cyclonedx.output.json import JsonV1Dot6
+    try:
+        from cyclonedx.model import HashAlgorithm, HashType, Property
+        from cyclonedx.model.bom import Bom, BomMetaData
+        from cyclonedx.model.component import Component, ComponentType
+        from cyclonedx.output.json import JsonV1Dot6
+    except ImportError as error:
+        raise MissingError("cyclonedx-python-lib is not installed", hint="make setup installs it") from error
 
     image = Component(
         type=ComponentType.OPERATING_SYSTEM,

@@ -22,6 +22,9 @@ or encrypted or broken filesystem, a missing checker) is said as unread and fail
 Exit code 0 means that all was read and nothing found, 1 that something was found or not read, 2 wrong usage, 3 that a
 tool or a right is missing (mounting, read only and in a private namespace, needs root), 4 that there is no such image.
 
+Not looked at are blocks that belong to no file (what a deleted file leaves), the contents of swap, and settings of
+programs that debfleet doesn't know.
+
 | check | what must hold | what is looked at |
 |---|---|---|
 | disk | Every partition is recognised and can be read; one of them has the root filesystem. | The partition table, \

@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import re
+
 from ..results import Result
 from ..subject import Subject
 
 SHADOW = ("/etc/shadow", "/etc/shadow-")
 PASSWD = ("/etc/passwd", "/etc/passwd-")
 GSHADOW = ("/etc/gshadow", "/etc/gshadow-")
+DEBCONF = "/var/cache/debconf/passwords.dat"
 LOCKED = ("!", "*")
 
 
 def check(subject: Subject, result: Result) -> None:
-    """The password fields of passwd, shadow and gshadow."""
-    result.look(*SHADOW, *PASSWD, *GSHADOW)
+    """The password fields of passwd, shadow and gshadow, and the answers that debconf keeps."""
+    result.look(*SHADOW, *PASSWD, *GSHADOW, DEBCONF)
+    if re.search(r"(?m)^Value:[ \t]*\S", subject.root.text(DEBCONF) or ""):
+        result.find(DEBCONF, "the answer to a question for a password", "clear it: debconf-communicate reset")
     asked = subject.asked.passwords()
     for path in (*SHADOW, *PASSWD, *GSHADOW):
         text = subject.root.text(path)
