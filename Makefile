@@ -31,7 +31,7 @@ image: setup ## build an image and boot it (MANIFEST=manifests/kvm-amd64.yml)
 
 .PHONY: test
 test: lint ## everything that CI does: lint, unit, integration and molecule tests
-	@$(python) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: unit
 unit: setup ## only the fast tests
