@@ -13,7 +13,8 @@ description:
   - Packages come from the mirror of the manifest, else from this machine's own, else from the tool's default. Nothing
     of this machine (mirror, proxy, resolver, hostname) is left in the tree.
   - A tree that was made from the same inputs is not made again.
-author: debfleet
+author:
+  - debfleet (@debfleet)
 attributes:
   check_mode:
     description: Says whether the tree would be made, and makes nothing.
@@ -119,9 +120,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import journal
 from ansible.module_utils.debfleet.bootstrap import apt, image, mirror, tree
 from ansible.module_utils.debfleet.bootstrap.image import ImageApt
-from ansible.module_utils.debfleet.bootstrap.mmdebstrap import Tree
 from ansible.module_utils.debfleet.bootstrap.prepare import Ready, prepare
 from ansible.module_utils.debfleet.bootstrap.tree import How
+from ansible.module_utils.debfleet.bootstrap.variant import Tree
 from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.run import raise_on_signals, run
 

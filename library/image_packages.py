@@ -12,7 +12,8 @@ description:
   - Resolves all that an image will hold against the mirror, with its dependencies, pins and further repositories.
   - Names every package, version, suite, component and architecture that is not there, all at once.
   - Apt's indices stay in the folder of the build, where the bootstrap finds them again.
-author: debfleet
+author:
+  - debfleet (@debfleet)
 attributes:
   check_mode:
     description: Nothing is ever changed but the folder of the build.
@@ -115,8 +116,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import journal
 from ansible.module_utils.debfleet.bootstrap import mirror, resolve
 from ansible.module_utils.debfleet.bootstrap.image import ImageApt
-from ansible.module_utils.debfleet.bootstrap.mmdebstrap import Tree
 from ansible.module_utils.debfleet.bootstrap.prepare import prepare
+from ansible.module_utils.debfleet.bootstrap.variant import Tree
 from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.run import raise_on_signals, run
 

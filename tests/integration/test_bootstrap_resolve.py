@@ -13,9 +13,9 @@ from debfleet.common import journal
 from debfleet.common.bootstrap import indices, mirror
 from debfleet.common.bootstrap.image import ImageApt
 from debfleet.common.bootstrap.indices import ResolveError
-from debfleet.common.bootstrap.mmdebstrap import Tree
 from debfleet.common.bootstrap.prepare import Ready, prepare
 from debfleet.common.bootstrap.resolve import Package, resolve
+from debfleet.common.bootstrap.variant import Tree
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,15 @@ from local_repository import Repository, make_deb
 
 from debfleet.common import journal
 from debfleet.common.bootstrap import apt
+from debfleet.common.bootstrap.resolve import resolve
+from debfleet.common.bootstrap.variant import Tree
 from debfleet.common.errors import DebfleetError
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 ROOT = Path(__file__).parent.parent.parent
 SUITE = "trixie"
 SHM = Path("/dev/shm")
+CHOICE = {"include_packages": ["media-types"], "exclude_packages": ["tzdata"]}
 
 RUN = """
 import json, runpy, sys, ansible.module_utils
@@ -124,7 +127,7 @@ def built(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bu
         "root": folder / "tree",
         "suite": SUITE,
         "build": build,
-        "bootstrapper": {"include_packages": ["media-types"], "tarball": str(work / "base.tar.gz")},
+        "bootstrapper": {**CHOICE, "tarball": str(work / "base.tar.gz")},
         "image_apt": {
             "include-source-type": True,
             "sources": {
@@ -150,8 +153,14 @@ def built(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bu
 def test_the_tree_is_whole(built: Built) -> None:
     assert built.said["changed"] and built.said["codename"] == SUITE and built.said["tool"] == "mmdebstrap"
     assert built.said["packages"] == len(packages(built.root)) > 60
-    assert {"apt", "media-types"} <= packages(built.root).keys()
+    assert {"apt", "media-types"} <= packages(built.root).keys() and "tzdata" not in packages(built.root)
     assert os.stat(built.root).st_mode & 0o7777 == 0o755
+
+
+def test_it_has_what_was_resolved(built: Built) -> None:
+    wanted = Tree(built.root, SUITE, "amd64", include=("media-types",), exclude=("tzdata",))
+    resolved = {package.name: package.version for package in resolve(apt.Apt.load(built.build), wanted, {})}
+    assert resolved == packages(built.root)
 
 
 def test_nothing_of_the_builder_is_in_it(built: Built) -> None:
@@ -283,7 +292,7 @@ def test_a_killed_bootstrap_leaves_no_process_and_no_mount(
 
 
 def test_debootstrap_makes_an_equal_tree(built: Built, folder: Path, tmp_path: Path) -> None:
-    wish = {"tool": "debootstrap", "include_packages": ["media-types"]}
+    wish = {"tool": "debootstrap", **CHOICE}
     said = result(module({**built.arguments, "root": folder / "d", "build": tmp_path, "bootstrapper": wish}))
     assert (said["tool"], said["packages"]) == ("debootstrap", built.said["packages"])
     assert packages(folder / "d") == packages(built.root)

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from debfleet.common.bootstrap import apt, debootstrap, image, indices, mmdebstrap, resolve, status, tree
+from debfleet.common.bootstrap import variant as variant_
 from debfleet.common.bootstrap.apt import Apt
 from debfleet.common.bootstrap.image import ImageApt
-from debfleet.common.bootstrap.mmdebstrap import Tree
 from debfleet.common.bootstrap.sources import Source
 from debfleet.common.bootstrap.tree import How
+from debfleet.common.bootstrap.variant import Tree
 from debfleet.common.errors import DebfleetError
 
 TREE = Tree(Path("/t"), "trixie", "amd64", include=("a", "b"), exclude=("c",), components=("main", "contrib"))
@@ -25,7 +26,11 @@ MIRROR = Source("http://m.example/debian", "trixie", ("main",), "/k.gpg")
 def test_mmdebstraps_command_line() -> None:
     argv = mmdebstrap.argv(TREE, Path("/w/list"), Path("/w/conf"))
     assert argv[-3:] == ["trixie", "/t", "/w/list"]
-    assert {"--mode=root", "--variant=minbase", "--architectures=amd64", "--include=a,b,c-"} <= set(argv)
+    assert {"--mode=root", "--variant=essential", "--architectures=amd64", "--include=a,b", "--include=apt"} <= set(
+        argv
+    )
+    assert any("?priority(required),?not(?exact-name(c))" in word for word in argv)
+    assert "--variant=minbase" in mmdebstrap.argv(replace(TREE, exclude=()), Path("/l"), Path("/c"))
     assert "--include=" not in " ".join(mmdebstrap.argv(replace(TREE, include=(), exclude=()), Path("/l"), Path("/c")))
 
 
@@ -250,4 +255,4 @@ E: Unable to correct problems, you have held broken packages.
     ("variant", "count"), [("minbase", 3), ("essential", 1), ("custom", 0), ("buildd", 4), ("standard", 5)]
 )
 def test_what_a_variant_has(variant: str, count: int) -> None:
-    assert len(resolve.base_set(replace(TREE, variant=variant))) == count
+    assert len(variant_.base_set(replace(TREE, variant=variant))) == count

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import journal
-from .mmdebstrap import Tree
 from .sources import Source
+from .variant import Tree
 
 
 def argv(tree: Tree, mirror: Source, *, check: bool = True, force_check: bool = False) -> list[str]:

@@ -8,23 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import journal
+from .variant import Tree, base_set
 
 # The setup hook: apt reads the lists of the build's folder, and the settings that hold while building, from a file that
 # only mmdebstrap's own apt ever sees. The tree gets neither.
 SETUP = 'cat "$0" >> "$MMDEBSTRAP_APT_CONFIG"'
-
-
-@dataclass(frozen=True)
-class Tree:
-    """The tree that a bootstrap tool is asked for."""
-
-    root: Path
-    suite: str
-    architecture: str
-    variant: str = "minbase"
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    components: tuple[str, ...] = ("main",)
 
 
 def argv(tree: Tree, sources: Path, conf: Path, *, mode: str = "root") -> list[str]:
@@ -33,16 +21,20 @@ def argv(tree: Tree, sources: Path, conf: Path, *, mode: str = "root") -> list[s
     :param sources: file with the sources of the build.
     :param conf: apt.conf with the settings that hold while building.
     """
+    variant, words = tree.variant, []
+    if tree.exclude and tree.variant not in ("custom", "extract"):
+        # mmdebstrap can't exclude: so it gets the variant's packages, less those, as patterns to include
+        variant, words = "essential", base_set(tree)[1:]
     hook = f"sh -c '{SETUP}' {conf}"
-    include = [*tree.include, *(f"{name}-" for name in tree.exclude)]
     return [
         "mmdebstrap",
         f"--mode={mode}",
         "--verbose",
         "--format=directory",
-        f"--variant={tree.variant}",
+        f"--variant={variant}",
         f"--architectures={tree.architecture}",
-        *([f"--include={','.join(include)}"] if include else []),
+        *([f"--include={','.join(tree.include)}"] if tree.include else []),
+        *(f"--include={word}" for word in words),
         "--skip=update,cleanup/apt/lists",
         "--dpkgopt=force-unsafe-io",
         f"--setup-hook={hook}",

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from ..run import CommandError, run
 from . import apt as apt_
-from .apt import Apt, is_file, of_suite
+from .apt import Apt, is_file
 from .indices import Problem, ResolveError
-from .mmdebstrap import Tree
+from .variant import Tree, base_set
 
 INST = re.compile(r"^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) (.*?)\[([^\]]+)\]\)")
 MISSING = (
@@ -41,27 +41,6 @@ class Package:
     installed_size: int
 
 
-def base_set(tree: Tree) -> list[str]:
-    """What the bootstrap tool itself puts into a tree of this variant, as words for apt-get install."""
-    here = f"{of_suite(tree.suite)},?architecture({tree.architecture})"
-    essential = f"?narrow({here},?essential)"
-    priorities = {
-        "essential": (),
-        "apt": (),
-        "required": ("required",),
-        "minbase": ("required",),
-        "buildd": ("required",),
-        "important": ("required", "important"),
-        "standard": ("required", "important", "standard"),
-    }
-    if tree.variant in ("custom", "extract"):
-        return []
-    words = [essential] + [f"?narrow({here},?priority({name}))" for name in priorities.get(tree.variant, ("required",))]
-    words += ["apt"] if tree.variant != "essential" else []
-    words += ["build-essential"] if tree.variant == "buildd" else []
-    return words
-
-
 def resolve(apt: Apt, tree: Tree, wanted: Mapping[str, Sequence[str]], *, standard: bool = False) -> list[Package]:
     """Every package that will be in the image, by name.
 
@@ -80,14 +59,13 @@ def resolve(apt: Apt, tree: Tree, wanted: Mapping[str, Sequence[str]], *, standa
         if f"{path}[{number}]" not in bad
     }
     base = base_set(tree) + ([apt_.standard_pattern(apt)] if standard else [])
-    excluded = [f"{name}-" for name in tree.exclude]
-    done = apt_.ask(apt, ["apt-get", "install", "-s", *base, *_unique(kept.values()), *excluded], check=False)
+    done = apt_.ask(apt, ["apt-get", "install", "-s", *base, *_unique(kept.values())], check=False)
     if done.returncode:
         found = unknown(done.stderr, kept, lambda: _names(apt))
         problems += found
         kept = {path: package for path, package in kept.items() if path not in {problem.path for problem in found}}
         if found:  # with those gone, apt gets as far as the dependencies of the others
-            done = apt_.ask(apt, ["apt-get", "install", "-s", *base, *_unique(kept.values()), *excluded], check=False)
+            done = apt_.ask(apt, ["apt-get", "install", "-s", *base, *_unique(kept.values())], check=False)
         if done.returncode:
             problems += unmet(f"{done.stdout}\n{done.stderr}")
     if problems:

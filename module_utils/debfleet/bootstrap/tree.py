@@ -20,8 +20,8 @@ from ..run import CommandError, find, run
 from . import apt as apt_
 from . import debootstrap, image, mmdebstrap
 from .apt import NO_INITRAMFS, Apt
-from .mmdebstrap import Tree
 from .sources import parse_line
+from .variant import Tree
 
 MARKER = "bootstrap.json"
 KEEP_DAYS = 30
