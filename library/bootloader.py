@@ -21,14 +21,14 @@ options:
     choices: [configured, installed]
     default: installed
   disk:
-    description: The disk's file, filled by M(image_disk). Needed for C(state=installed).
+    description: The disk's file, filled by C(image_disk). Needed for C(state=installed).
     type: path
   tree:
     description: The root tree that the disk was filled with, or will be.
     type: path
     required: true
   layout:
-    description: The disk's layout, as M(image_disk) returned it.
+    description: The disk's layout, as C(image_disk) returned it.
     type: dict
     required: true
   system:

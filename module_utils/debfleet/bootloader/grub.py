@@ -129,6 +129,9 @@ def configure(tree: Path, layout: Layout, system: Mapping[str, Any], console: st
         raise DebfleetError(
             "there is no kernel in the image", where="packages.install", hint="install linux-image-<flavour>"
         )
+    for platform in platforms(system):
+        if not (tree / "usr/lib/grub" / platform).is_dir():
+            raise DebfleetError(f"grub for {platform} isn't in the image", where="packages.install")
     initrd = f"initrd.img-{kernel.partition('-')[2]}"
     write(tree / GRUB_D, grub_config.defaults(console))
     if not (tree / "etc/default/grub").exists():
@@ -149,8 +152,6 @@ def write(path: Path, text: str) -> None:
 
 def _copy_modules(tree: Path, platform: str) -> None:
     source, target = tree / "usr/lib/grub" / platform, tree / "boot/grub" / platform
-    if not source.is_dir():
-        raise DebfleetError(f"grub for {platform} isn't in the image", where="packages.install")
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         if path.suffix in (".mod", ".lst"):
