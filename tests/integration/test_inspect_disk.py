@@ -303,8 +303,13 @@ def test_a_damaged_qcow2_is_an_error(tmp_path: Path) -> None:
         look(image)
 
 
+def test_an_overlay_is_no_finished_image(clean: Path, tmp_path: Path) -> None:
+    tool("qemu-img", "create", "-f", "qcow2", "-b", clean, "-F", "raw", tmp_path / "overlay.qcow2")
+    with pytest.raises(DebfleetError, match="only what differs"):
+        look(tmp_path / "overlay.qcow2")
+
+
 def test_at_the_prompt(clean: Path, disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copy(clean, disk.parent / "tmp.raw")
     plant_key(disk)
     assert main(["image", "inspect", str(clean)]) == 0
     assert main(["image", "inspect", str(disk)]) == 1

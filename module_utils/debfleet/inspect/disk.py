@@ -38,10 +38,16 @@ def find_image(path: Path) -> Path:
 
 
 def as_raw(image: Path, scratch: Path) -> Path:
-    """The image itself where it is raw, else a sparse raw copy in the scratch folder."""
+    """The image itself where it is raw, else a sparse raw copy in the scratch folder.
+
+    Raises DebfleetError where qemu-img can't read it, and where it needs another file to be whole.
+    """
     told: dict[str, Any] = json.loads(run(["qemu-img", "info", "--output=json", image]).stdout)
     if told["format"] == "raw":
         return image
+    if backing := told.get("backing-filename"):
+        hint = "make it whole by qemu-img convert, then look at that"
+        raise DebfleetError(f"{image} is only what differs from {backing}", hint=hint)
     copy = scratch / "disk.raw"
     run(["qemu-img", "convert", "-f", told["format"], "-O", "raw", image, copy])
     return copy

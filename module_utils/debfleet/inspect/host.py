@@ -84,6 +84,8 @@ def _mirrors() -> set[str]:
 
 
 def _proxies() -> set[str]:
-    settings = re.findall(r'^Acquire::\w+::Proxy(?:::\S+)? "([^"]+)"', _said(["apt-config", "dump"]), re.M | re.I)
+    settings = re.findall(
+        r'^Acquire::\w+::Proxy(?:::\S+)? "([^"]+)"', _said(["apt-config", "dump", "Acquire"]), re.M | re.I
+    )
     settings += [value for name, value in os.environ.items() if re.fullmatch(r"(https?|ftp|all)_proxy", name.lower())]
     return {where for uri in settings if (where := place(uri if "://" in uri else f"http://{uri}")) and uri != "DIRECT"}
