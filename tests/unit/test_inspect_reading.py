@@ -15,7 +15,7 @@ from inspect_tree import BUILDER, make
 
 from debfleet.common import inspect
 from debfleet.common.errors import DebfleetError
-from debfleet.common.inspect import apt_conf, disk, reader
+from debfleet.common.inspect import apt_conf, disk, fstab
 from debfleet.common.inspect.host import Host, nameservers, official, place
 from debfleet.common.inspect.results import Result, shown
 from debfleet.common.inspect.root import Root
@@ -98,20 +98,20 @@ def test_a_folder_that_can_not_be_read_is_told(root: Root, monkeypatch: pytest.M
     ],
 )
 def test_fstabs_names_are_found(spec: str, number: int | None) -> None:
-    found = reader.named(spec, DISK)
+    found = fstab.named(spec, DISK)
     assert (found.number if found else None) == number
 
 
 def test_fstab_is_read() -> None:
     text = "# a comment\nUUID=x / ext4 ro 0 1\n\nUUID=y /var\nonly\n"
-    assert reader.fstab(text) == [("UUID=x", "/", "ext4", "ro"), ("UUID=y", "/var", "", "")]
+    assert fstab.entries(text) == [("UUID=x", "/", "ext4", "ro"), ("UUID=y", "/var", "", "")]
 
 
 @given(st.text())
 def test_no_fstab_is_too_odd(text: str) -> None:
-    for spec, where, _, _ in reader.fstab(text):
+    for spec, where, _, _ in fstab.entries(text):
         assert spec and where
-        reader.named(spec, DISK)
+        fstab.named(spec, DISK)
 
 
 def test_apts_settings_are_read() -> None:

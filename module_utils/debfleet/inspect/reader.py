@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,7 +15,7 @@ from ..errors import DebfleetError
 from ..ledger import Ledger
 from ..process import Process
 from ..run import run
-from . import disk
+from . import disk, fstab
 from .asked import Asked
 from .host import Host
 from .mounts import FILESYSTEMS, Mounts, private
@@ -104,34 +103,11 @@ def _root_of(mounts: Mounts, mounted: Mapping[int, Filesystem]) -> Path | None:
     return next((top for top in systems if os.path.lexists(top / "etc/fstab")), systems[0] if systems else None)
 
 
-def fstab(text: str) -> list[tuple[str, str, str, str]]:
-    """The lines of an fstab: what, where, filesystem, options."""
-    lines = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
-    padded = ([*words, "", "", ""][:4] for words in lines if len(words) >= 2)
-    return [(a, b, c, d) for a, b, c, d in padded]
-
-
-def named(spec: str, found: list[Filesystem]) -> Filesystem | None:
-    """The filesystem that a first field of fstab (or a kernel's root=) means."""
-    tag, equals, value = spec.partition("=")
-    value = value.strip('"')
-    by_path = re.fullmatch(r"/dev/disk/by-(uuid|label|partuuid|partlabel)/(.+)", spec)
-    if by_path:
-        tag, equals, value = by_path[1].upper(), "=", by_path[2]
-    if equals:
-        field = {"UUID": "uuid", "LABEL": "label", "PARTUUID": "partuuid", "PARTLABEL": "partlabel"}.get(tag)
-        same = [one for one in found if field and value and getattr(one, field).lower() == value.lower()]
-        return same[0] if same else None
-    device = re.fullmatch(r"/dev/(?:(?:sd|vd|xvd|hd)[a-z]|(?:nvme\d+n|mmcblk)\d+p)(\d*)", spec)
-    number = int(device[1] or 0) if device else -1
-    return next((one for one in found if one.number == number), None)
-
-
 def _assemble(mounts: Mounts, root: Root, mounted: Mapping[int, Filesystem], unread: list[str]) -> None:
     """Show the further filesystems below the root, where its fstab mounts them."""
-    lines = fstab(root.text("/etc/fstab") or "")
+    lines = fstab.entries(root.text("/etc/fstab") or "")
     for spec, where, _kind, _options in sorted(lines, key=lambda line: line[1].count("/") if line[1] != "/" else 0):
-        one = named(spec, list(mounted.values()))
+        one = fstab.named(spec, list(mounted.values()))
         if one is None or where in ("/", "none", "swap") or mounts.path(str(one.number)) == root.top:
             continue
         onto = root.locate(where)

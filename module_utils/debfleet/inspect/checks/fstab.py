@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from ..reader import fstab, named
+from ..fstab import entries, named
 from ..results import Result
 from ..subject import Subject
 
@@ -19,7 +19,7 @@ def check(subject: Subject, result: Result) -> None:
     """Every line of fstab, and root= of the boot loaders' settings."""
     root = subject.root
     result.look(FSTAB, *BOOT)
-    for spec, where, _kind, _options in fstab(root.text(FSTAB) or ""):
+    for spec, where, _kind, _options in entries(root.text(FSTAB) or ""):
         if BUILDERS.match(spec):
             result.find(FSTAB, f"{where} is on {spec}, a device of the builder", "name it by UUID")
         elif subject.raw and IDS.match(spec) and not named(spec, subject.filesystems):
