@@ -134,7 +134,7 @@ def main() -> None:
     try:
         with journal.writing(params.build):
             result = bring_about(params, module.check_mode)
-    except DebfleetError as error:
+    except (DebfleetError, OSError) as error:
         name = params.system.get("bootloader", "")
         module.fail_json(msg=f"could not {ACTION[params.state]} the bootloader {name}".strip(), exception=error)
     module.exit_json(**result)

@@ -225,7 +225,7 @@ def main() -> None:
     try:
         with journal.writing(params.build):
             result = bring_about(params, module.check_mode)
-    except DebfleetError as error:
+    except (DebfleetError, OSError) as error:
         module.fail_json(msg=f"could not {ACTION[params.state]}", exception=error)
     module.exit_json(**result)
 

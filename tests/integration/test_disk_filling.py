@@ -159,6 +159,33 @@ def test_a_filesystem_that_is_not_there_yet(tmp_path: Path, tree: Path) -> None:
     assert left(tmp_path) == ["tree"]
 
 
+FULL = """
+import sys
+from pathlib import Path
+from debfleet.common.disk import assemble, layout, states
+from debfleet.common.errors import MissingError
+disk, tree = Path(sys.argv[1]), Path(sys.argv[2])
+volume = {"size": None, "partitions": {"type": "gpt", "root": {"size": "100MiB", "filesystem": "ext4"}}}
+plan = layout.plan(volume, firmware="bios", bootloader="none", seed="s")
+try:
+    for goal in states.GOALS:
+        current = assemble.read_current(disk, plan)
+        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.MADE_EMPTY), tree)
+except MissingError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_of_the_builder_is_not_taken_for_a_small_partition(tmp_path: Path, tree: Path) -> None:
+    (tree / "large").write_bytes(os.urandom(20 * MIB))
+    (tmp_path / "small").mkdir()
+    script = 'mount -t tmpfs -o size=10M none "$1" && shift && exec "$@"'
+    apart = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", str(tmp_path / "small")]
+    argv = [*apart, sys.executable, "-c", FULL, str(tmp_path / "small/disk.raw"), str(tree)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("no room is left where the disk is put together"), done.stderr
+
+
 SLOW_FILL = """
 import sys
 from pathlib import Path
