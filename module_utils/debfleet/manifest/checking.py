@@ -170,10 +170,7 @@ class _Check:
         for path in ([folder / "meta" / "schema.json"] if folder else []) + [declared]:
             if role in self.known and path.is_file():
                 try:
-                    mine = schemas.read(path)
-                    if path != declared:
-                        validate.check_schema(mine, path)
-                    return mine
+                    return schemas.read(path) if path == declared else validate.read_schema(path)
                 except DebfleetError as error:
                     self.add([Problem(error.what, "", error.where, hint=error.why)])
                     return {}

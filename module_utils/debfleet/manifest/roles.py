@@ -44,7 +44,11 @@ def available(paths: Iterable[Path]) -> dict[str, Path]:
 
 def joins(role: Path) -> list[str]:
     """The phases that a role has tasks for."""
-    return [phase for phase in PHASES if (role / "tasks" / f"{phase}.yml").is_file()]
+    try:
+        files = {path.name for path in (role / "tasks").iterdir()}
+    except OSError:
+        return []
+    return [phase for phase in PHASES if f"{phase}.yml" in files]
 
 
 def wishes(role: Path) -> tuple[dict[str, dict[str, list[str]]], list[Problem]]:
@@ -105,9 +109,10 @@ def phase_plan(roles: Mapping[str, Path], known: Collection[str] = ()) -> dict[s
         wished[name], wrong = wishes(folder)
         problems += wrong
     everyone = {*known, *roles, IMAGE}
+    joining = {name: joins(folder) for name, folder in roles.items()}
     plan: dict[str, list[str]] = {}
     for phase in PHASES:
-        joined = {name: wished[name].get(phase, {}) for name, folder in roles.items() if phase in joins(folder)}
+        joined = {name: wished[name].get(phase, {}) for name in roles if phase in joining[name]}
         problems += (strangers := _strangers(phase, joined, roles, everyone))
         if strangers:
             continue

@@ -16,6 +16,7 @@ import copy
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,13 @@ def with_secrets(schema: Schema) -> Schema:
     return out
 
 
+@lru_cache(8)
+def _base(path: Path, _unchanged: int) -> tuple[Schema, Schema]:
+    """The base as it is written, and with its references resolved."""
+    base = read(path)
+    return base, inlined(base, base, base)
+
+
 def of_manifest(schema_dir: Path, provider: tuple[str, Schema] | None, plugins: Mapping[str, Schema]) -> Schema:
     """The whole schema.
 
@@ -123,8 +131,7 @@ def of_manifest(schema_dir: Path, provider: tuple[str, Schema] | None, plugins: 
     :param provider: name and schema of its provider; with None, any keys are taken for the provider's.
     :param plugins: the schemas of its plugins by their names.
     """
-    base = read(schema_dir / BASE)
-    whole: Schema = inlined(base, base, base)
+    base, whole = copy.deepcopy(_base(schema_dir / BASE, (schema_dir / BASE).stat().st_mtime_ns))
     properties = whole["properties"]
     fragments = []
     if provider:

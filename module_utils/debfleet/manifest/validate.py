@@ -6,13 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import DebfleetError
 from .formats import FORMATS
 from .problems import Keys, Positions, Problem, Sealed
-from .schema import Schema, part_of, walk
+from .schema import Schema, part_of, read, walk
 
 TYPES = {
     "string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
@@ -68,15 +69,23 @@ def prune(data: Any, schema: Schema, bad: set[Keys]) -> set[Keys]:
     return gone
 
 
-def check_schema(schema: Schema, path: Path) -> None:
-    """Raise DebfleetError when a role's schema is none."""
+def read_schema(path: Path) -> Schema:
+    """The schema of a role. Raises DebfleetError when it is none."""
+    stat = path.stat()
+    return _read_schema(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+@lru_cache(64)
+def _read_schema(path: Path, *_unchanged: int) -> Schema:
     from jsonschema import Draft202012Validator, SchemaError
 
+    schema = read(path)
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path))
         raise DebfleetError("this is no JSON Schema", where=str(path), why=f"{where}: {error.message[:200]}") from error
+    return schema
 
 
 def _unique(found: Iterable[Problem]) -> list[Problem]:
@@ -96,7 +105,9 @@ def _odd_texts(data: Any, schema: Schema, positions: Positions) -> Iterator[Prob
             yield positions.problem(keys, "must be one line, without tabs", value=value)
 
 
-def _validator(schema: Schema) -> Any:
+@cache
+def _kind() -> Any:
+    """JSON Schema's own validator, with a stricter pattern and our formats."""
     from jsonschema import Draft202012Validator, FormatChecker, ValidationError
     from jsonschema.validators import extend
 
@@ -110,6 +121,11 @@ def _validator(schema: Schema) -> Any:
     for name, one in FORMATS.items():
         checker.checks(name)(lambda value, ok=one.ok: not isinstance(value, str) or ok(value))
     kind: Any = extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]
+    return kind, checker
+
+
+def _validator(schema: Schema) -> Any:
+    kind, checker = _kind()
     return kind(schema, format_checker=checker)
 
 
