@@ -122,6 +122,8 @@ def run(
         process.wait()
         for reader in readers:
             reader.join()
+        process.stdout.close()
+        process.stderr.close()
     done = Done(said, process.returncode, "".join(out), "".join(err), time.monotonic() - start)
     journal.log(f"= exit {done.returncode} after {done.seconds:.2f} s")
     if check and done.returncode != 0:

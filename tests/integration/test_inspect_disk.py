@@ -179,6 +179,27 @@ def test_a_disk_without_a_partition_map(tmp_path: Path) -> None:
     assert report.ok, report.to_text()
 
 
+@pytest.mark.parametrize("kind", ["btrfs", "xfs"])
+def test_other_filesystems(tmp_path: Path, kind: str) -> None:
+    if shutil.which(f"mkfs.{kind}", path="/usr/sbin:/sbin:/usr/bin") is None:
+        pytest.skip(f"mkfs.{kind} is not installed")
+    tree, disk = make(tmp_path / "root"), tmp_path / "disk.raw"
+    put(tree, "etc/fstab", f"UUID={ROOT_UUID} / {kind} defaults 0 0\n")
+    put(tree, "tmp/left")
+    with disk.open("wb") as file:
+        file.truncate(600 * MIB)
+    if kind == "btrfs":
+        tool("mkfs.btrfs", "-q", "-U", ROOT_UUID, "--rootdir", tree, disk)
+    else:
+        fill = 'mount -t xfs -o loop "$1" /mnt && cp -a "$2/." /mnt/ && umount /mnt'
+        tool("mkfs.xfs", "-q", "-m", f"uuid={ROOT_UUID}", disk)
+        tool("unshare", "--mount", "sh", "-c", fill, "sh", disk, tree)
+    before = digest(disk)
+    report = look(disk)
+    assert report.troubles() == ["temporary-files: /tmp/left: a temporary file; remove it when cleaning"]
+    assert digest(disk) == before
+
+
 def test_an_msdos_disk_with_a_logical_partition(tmp_path: Path) -> None:
     tree, disk = make(tmp_path / "root"), tmp_path / "disk.raw"
     put(tree, "etc/fstab", "PARTUUID=0000abcd-05 / ext4 defaults 0 1\n")

@@ -59,11 +59,13 @@ def private(place: Path) -> Iterator[Mounts]:
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
+    assert process.stdin and process.stdout and process.stderr
     try:
-        assert process.stdout and process.stderr
         if process.stdout.readline() != b"ready\n":
             why = process.stderr.read().decode(errors="replace")
             raise MissingError("could not mount the image", why=why, hint="reading an image needs root: sudo")
         yield Mounts(process.pid, place)
     finally:
         end_group(process)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
