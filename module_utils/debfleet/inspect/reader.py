@@ -23,6 +23,7 @@ from .root import Root
 from .subject import Filesystem, Subject
 
 NOT_MOUNTED = {"swap", "vfat"}  # looked at in other ways
+LENIENT = {"MTOOLS_SKIP_CHECK": "1"}  # other tools lay FAT out in ways that mtools frowns on
 SUBVOLUMES = ("", "@rootfs", "@")  # where a btrfs may have its root
 
 
@@ -122,7 +123,7 @@ def _esp_files(raw: Path, found: list[Filesystem], unread: list[str]) -> list[st
     files: list[str] = []
     for one in found:
         if one.kind == "vfat":
-            listed = run(["mdir", "-/", "-b", "-i", f"{raw}@@{one.start}", "::"], check=False)
+            listed = run(["mdir", "-/", "-b", "-i", f"{raw}@@{one.start}", "::"], env=LENIENT, check=False)
             if listed.returncode:
                 unread.append(f"{one}: {listed.stderr.strip()}")
             files += [line.removeprefix("::") for line in listed.stdout.splitlines() if not line.endswith("/")]
