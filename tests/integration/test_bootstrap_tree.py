@@ -287,7 +287,8 @@ def test_a_killed_bootstrap_leaves_no_process_and_no_mount(
     if number == signal.SIGTERM:
         assert list((folder / "killed").iterdir()) == []
     else:
-        assert result(module(arguments))["packages"] > 60, "what it left is no hindrance"
+        arguments["bootstrapper"] = built.arguments["bootstrapper"]
+        assert result(module(arguments))["tool"] == "tarball", "what it left is no hindrance"
     shutil.rmtree(folder / "killed")
 
 
@@ -296,7 +297,7 @@ def test_debootstrap_makes_an_equal_tree(built: Built, folder: Path, tmp_path: P
     said = result(module({**built.arguments, "root": folder / "d", "build": tmp_path, "bootstrapper": wish}))
     assert (said["tool"], said["packages"]) == ("debootstrap", built.said["packages"])
     assert packages(folder / "d") == packages(built.root)
-    ours = re.compile(r"var/lib/(apt/extended_states|dpkg/(arch|available|cmethopt|.*-old|lock.*|triggers/.*))|dev/")
+    ours = re.compile(r"var/lib/(apt/extended_states|dpkg/(arch|available|cmethopt|.*-old|lock.*|triggers/.*))|dev/|etc/localtime$")
     other = {name for name in listing(folder / "d") ^ built.fresh if not ours.match(name)}
     assert other == set()
     shutil.rmtree(folder / "d")
