@@ -22,12 +22,12 @@ QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(Heal
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
 )
-WORDS = st.sampled_from(
-    "name provider volume partitions root size type plugins system image packages remote install sources commands files "
-    "src dst virtualization credentials partition_table enabled cloud_init admin_user password bootstrapper tags kvm ec2 "
-    "gpt none 2GiB remaining 50% extends plugin_paths sed backports user_packages flags mode file_copy".split()
-    + ["{system.release}", "{", "var/tmp"]
-)
+SOME = """
+name provider volume partitions root size type plugins system image packages remote install sources commands files src
+dst virtualization credentials partition_table enabled cloud_init admin_user password bootstrapper tags kvm ec2 gpt none
+2GiB remaining 50% extends plugin_paths sed backports user_packages flags mode file_copy {system.release} { var/tmp
+"""
+WORDS = st.sampled_from(SOME.split())
 VALUES = st.recursive(
     SCALARS | WORDS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(max_size=8), inner, max_size=5),

@@ -92,6 +92,20 @@ def test_a_role_without_a_schema_has_no_settings(tmp_path: Path) -> None:
     assert check_data(tmp_path, good(plugin_paths=["mine"], plugins={"plain": {"x": 1}})).errors
 
 
+def test_a_schema_that_does_not_speak_of_other_keys_takes_none(tmp_path: Path) -> None:
+    inner = {"type": "object", "properties": {"a": {"type": "string"}}}
+    either = [{"properties": {"x": {"type": "string"}}}, {"properties": {"y": {"type": "string"}}}]
+    role(tmp_path / "mine", "plugin_open", schema={"properties": {"in": inner, "free": {"type": "object"}}})
+    role(tmp_path / "mine", "plugin_both", schema={"properties": {"a": {"type": "string"}}, "allOf": either})
+    plugins: dict[str, Any] = {"open": {"in": {"a": "x"}, "free": {"any": 1}}, "both": {"a": "1", "x": "2", "y": "3"}}
+    data = good(plugin_paths=["mine"], plugins=plugins)
+    accepted(check_data(tmp_path, data))
+    plugins["open"] = {"in": {"b": "x"}, "other": 1}
+    plugins["both"]["z"] = "4"
+    found = {error.path for error in check_data(tmp_path, data).errors}
+    assert found == {"plugins.open.in.b", "plugins.open.other", "plugins.both.z"}
+
+
 @pytest.mark.parametrize("schema", [{"type": "nonsense"}, [], {"properties": {"x": {"$ref": "#/$defs/none"}}}])
 def test_a_broken_schema_is_told(tmp_path: Path, schema: Any) -> None:
     home = role(tmp_path / "mine", "plugin_odd", schema=schema)

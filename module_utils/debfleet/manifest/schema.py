@@ -117,6 +117,26 @@ def with_secrets(schema: Schema) -> Schema:
     return out
 
 
+def closed(schema: Any, *, top: bool = False) -> Any:
+    """The schema with no room for unknown keys: an object that names keys and is silent on others takes none."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = dict(schema)
+    for key in ("properties", "patternProperties"):
+        if isinstance(part := schema.get(key), dict):
+            out[key] = {name: closed(item) for name, item in part.items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            out[key] = closed(schema[key])
+    speaks = "additionalProperties" in schema or "unevaluatedProperties" in schema
+    if not speaks and ("properties" in schema or (top and schema.get("type", "object") == "object")):
+        branches = any(key in schema for key in ("allOf", "anyOf", "oneOf", "if", "dependentSchemas"))
+        out["unevaluatedProperties" if branches else "additionalProperties"] = False
+    return out
+
+
 @lru_cache(8)
 def _base(path: Path, _unchanged: int) -> tuple[Schema, Schema]:
     """The base as it is written, and with its references resolved."""
@@ -135,14 +155,14 @@ def of_manifest(schema_dir: Path, provider: tuple[str, Schema] | None, plugins: 
     properties = whole["properties"]
     fragments = []
     if provider:
-        own = inlined(provider[1], provider[1], base)
+        own = closed(inlined(provider[1], provider[1], base))
         part = {key: own[key] for key in ("properties", "required", "description", "dependentRequired") if key in own}
         properties["provider"] = merged(properties["provider"], part)
         fragments.append(provider[1])
     else:
         properties["provider"]["additionalProperties"] = True
     for name, schema in plugins.items():
-        properties["plugins"]["properties"][name] = inlined(schema, schema, base)
+        properties["plugins"]["properties"][name] = closed(inlined(schema, schema, base), top=True)
         fragments.append(schema)
     for schema in fragments:
         if fragment := schema.get("$defs", {}).get("manifest"):

@@ -178,7 +178,10 @@ def _problems(error: Any, data: Any, schema: Schema, positions: Positions) -> It
         allowed = part.get("x-allowed") or wanted
         yield positions.problem((*keys, str(value)), f"{value} is no name for this", key=True, allowed=allowed)
     elif kind in ("additionalProperties", "unevaluatedProperties"):
-        yield from _unknown(keys, value, part, schema, positions)
+        names = [name for name in value if part_of({**part, "additionalProperties": None}, value, name) is None]
+        if kind == "unevaluatedProperties":
+            names = [name for name in names if repr(name) in error.message]
+        yield from _unknown(keys, {name: value[name] for name in names}, part, schema, positions)
     elif kind == "required":
         yield from _missing(keys, value, part, positions)
     elif kind == "dependentRequired":
@@ -219,8 +222,6 @@ def _unknown(
 ) -> Iterator[Problem]:
     known = list(part.get("properties", {}))
     for name in value:
-        if part_of({**part, "additionalProperties": None}, value, name) is not None:
-            continue
         what = "unknown key" if keys else "unknown section"
         hint = close(name, known) or elsewhere(name, schema, keys)
         if keys == ("volume", "partitions"):
