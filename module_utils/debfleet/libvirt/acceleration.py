@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """KVM or emulation: KVM only where a guest really gets somewhere on it.
 
-A /dev/kvm that opens proves little: on some clouds' nested virtualisation it makes machines and runs a boot sector, and a
-kernel hangs right after its bootloader. So a kernel is booted on it, with nothing to mount as root: one that works panics
-about just that, within a second or two. The answer is kept until the next boot of this machine.
+A /dev/kvm that opens proves little: on some clouds' nested virtualisation it makes machines and runs a boot sector,
+and a kernel hangs right after its bootloader. So a kernel is booted on it, with nothing to mount as root: one that
+works panics about just that, within a second or two. The answer is kept until the next boot of this machine.
 """
 
 from __future__ import annotations
@@ -107,8 +107,9 @@ def _boot(row: Architecture, kernel: Path) -> tuple[str, float]:
     """Boot the kernel on KVM, alone. Returns what it said, and the seconds it took."""
     emulator = find(row.emulator, row.package)
     cmdline = f"console={row.serial} panic=-1"
-    argv = [emulator, "-machine", f"{row.machine},accel=kvm", "-cpu", "max", "-m", "256", "-nodefaults", "-no-user-config",
-            "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", str(kernel), "-append", cmdline]  # fmt: skip
+    machine = ["-machine", f"{row.machine},accel=kvm", "-cpu", "max", "-m", "256", "-nodefaults", "-no-user-config"]
+    console = ["-display", "none", "-no-reboot", "-serial", "stdio"]
+    argv = [emulator, *machine, *console, "-kernel", str(kernel), "-append", cmdline]
     journal.log("+ trying KVM: " + " ".join(argv))
     began = time.monotonic()
     process = subprocess.Popen(

@@ -27,7 +27,7 @@ report() {
 section system timeout 240 systemctl is-system-running --wait
 section token sha256sum TOKEN_FILE
 section release cat /etc/os-release
-section sources sh -c 'cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null'
+section sources sh -c 'cd /etc/apt; cat sources.list sources.list.d/*.list sources.list.d/*.sources 2>/dev/null'
 section architecture dpkg --print-architecture
 section hostname cat /proc/sys/kernel/hostname
 section timezone readlink -f /etc/localtime
@@ -214,7 +214,9 @@ def _keys(told: Told, _want: Expected) -> Check:
     keys = [(int(seconds), name) for seconds, name in re.findall(r"^(\d+) (\S+)$", told.get("keys", ""), re.M)]
     old = [name for seconds, name in keys if seconds < boot - 2]
     ok = bool(keys) and bool(boot) and not old
-    seen = f"{len(keys)} made after the boot began" if ok else "older than the boot: " + " ".join(old) if old else "none"
+    seen = (
+        f"{len(keys)} made after the boot began" if ok else " ".join(["older than the boot:", *old]) if old else "none"
+    )
     return Check("host keys made at first boot", ok, seen)
 
 

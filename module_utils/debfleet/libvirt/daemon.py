@@ -108,9 +108,9 @@ def _daemon(libvirt: Any, uri: str) -> Iterator[None]:
     folder = state_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        starting = stack.enter_context(open(folder / "libvirt-start.lock", "w", encoding="utf-8"))
+        starting = stack.enter_context((folder / "libvirt-start.lock").open("w", encoding="utf-8"))
         fcntl.flock(starting, fcntl.LOCK_EX)
-        using = stack.enter_context(open(folder / "libvirt.lock", "w", encoding="utf-8"))
+        using = stack.enter_context((folder / "libvirt.lock").open("w", encoding="utf-8"))
         fcntl.flock(using, fcntl.LOCK_SH)
         if not _answers(libvirt, uri):
             stack.enter_context(_kept(libvirt, uri, folder / "libvirt.lock"))
@@ -172,7 +172,7 @@ def _see_out(keeper: int, lock: Path) -> None:
 
 def _others(lock: Path) -> bool:
     """Whether other processes hold the users' lock (the keeper itself takes it exclusively, and soon ends)."""
-    with open(lock, encoding="utf-8") as file:
+    with lock.open(encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -197,12 +197,12 @@ def _keep(reading: int, uri: str, lock: Path, settings: Path, said: Path) -> Non
     os.closerange(reading + 1, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SEARCH}"}
     environment.pop(MARK, None)  # others may use the daemon when the build that started it is over
-    with open(said, "wb") as output:
+    with said.open("wb") as output:
         daemon = subprocess.Popen(
             [*WRAPPED, settings, "/etc/libvirt", DAEMON], stdout=output, stderr=output, env=environment, cwd="/"
         )
         os.read(reading, 1)
-        with open(lock, encoding="utf-8") as users:
+        with lock.open(encoding="utf-8") as users:
             fcntl.flock(users, fcntl.LOCK_EX)
             _wait_for_domains(uri, environment)
             daemon.terminate()

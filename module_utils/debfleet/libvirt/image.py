@@ -13,7 +13,15 @@ from ..architectures import Architecture, architecture
 from ..errors import DebfleetError, FindingsError
 from .checks import Expected
 
-FORMATS = {".raw": "raw", ".img": "raw", ".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhd": "vpc", ".vhdx": "vhdx"}
+FORMATS = {
+    ".raw": "raw",
+    ".img": "raw",
+    ".qcow2": "qcow2",
+    ".vmdk": "vmdk",
+    ".vdi": "vdi",
+    ".vhd": "vpc",
+    ".vhdx": "vhdx",
+}
 GROWS = {"cloud-init", "cloud-guest-utils"}  # packages that together let root fill a larger disk
 
 
@@ -64,7 +72,8 @@ class ImageFolder:
         else:
             found = sorted(path for path in self.path.glob("disk.*") if path.suffix in FORMATS)
         if len(found) != 1 or not found[0].is_file():
-            raise DebfleetError("there is no image, or more than one", where=str(self.path), why=", ".join(map(str, found)))
+            names = ", ".join(path.name for path in found)
+            raise DebfleetError("there is no image, or more than one", where=str(self.path), why=names)
         return found[0]
 
     def format(self) -> str:
@@ -76,7 +85,7 @@ class ImageFolder:
 
     def digest(self) -> str:
         """The SHA-256 of the image's bytes. Raises FindingsError when metadata.json says another."""
-        with open(self.file(), "rb") as file:
+        with self.file().open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         said = self.metadata.get("sha256")
         if isinstance(said, str) and said != found:

@@ -66,7 +66,7 @@ def _line(kind: str, path: str, mode: str, content: str, owner: str = "root root
 
 
 def ssh_credentials(public_key: str, token: str) -> dict[str, str]:
-    """Credentials that let root log in with this key, whatever sshd's own settings, and leave the token in the guest."""
+    """Credentials that let root log in with this key, whatever sshd's settings, and leave the token in the guest."""
     lines = [
         _line("f+", TOKEN_FILE, "0644", token),
         _line("f+", SSHD_FILE, "0600", "PermitRootLogin prohibit-password\nPubkeyAuthentication yes\n"),
@@ -77,8 +77,8 @@ def ssh_credentials(public_key: str, token: str) -> dict[str, str]:
 def console_credentials(password_crypted: str, token: str, script: str) -> dict[str, str]:
     """Credentials that let root log in at the serial console by a throw-away password, and leave token and script.
 
-    systemd 252 runs nothing that a credential brings, but it writes files; so root's password is replaced for this boot,
-    in the overlay. The other users' passwords aren't needed meanwhile.
+    systemd 252 runs nothing that a credential brings, but it writes files; so root's password is replaced for this
+    boot, in the overlay. The other users' passwords aren't needed meanwhile.
     """
     lines = [
         _line("f+", TOKEN_FILE, "0644", token),

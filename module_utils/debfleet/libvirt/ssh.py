@@ -43,7 +43,10 @@ def listening(port: int, patience: float = 8.0) -> str:
 
 
 def run_there(login: Login, argv: list[str], *, stdin: str = "", limit: int = 300) -> Done:
-    """Run a program in the guest; never raises for its exit status (255: no login; 124: it took longer than `limit` s)."""
+    """Run a program in the guest, for at most `limit` seconds.
+
+    Raises nothing for its exit status; 255 says that there was no login, 124 that time was up.
+    """
     find("ssh", "openssh-client")
     options = {
         "BatchMode": "yes",
@@ -57,5 +60,6 @@ def run_there(login: Login, argv: list[str], *, stdin: str = "", limit: int = 30
         "UserKnownHostsFile": "/dev/null",
     }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    command = ["ssh", "-F", "none", *words, "-i", str(login.key), "-p", str(login.port), f"{login.user}@{HOST}", "--", *argv]
+    words += ["-i", str(login.key), "-p", str(login.port)]
+    command = ["ssh", "-F", "none", *words, f"{login.user}@{HOST}", "--", *argv]
     return run(["timeout", "--kill-after=5", str(limit), *command], stdin=stdin, check=False, shown=command)

@@ -13,13 +13,15 @@ from .. import journal
 from ..errors import DebfleetError
 from . import checks, seed, stages
 from .domain import Domain
+from .signs import LOGIN
 from .ssh import CONNECTION_FAILED, Login, listening, run_there
 from .stages import Diagnosis, Observed
 
 PAUSE = 0.5  # seconds between two looks
-QUIET = 120.0  # seconds after the login prompt in which nothing new happens, then the login is given up
+QUIET = 120.0  # seconds without anything new before the kernel or after the login prompt, then it is given up
+AS_ROOT = "'sudo -n true 2>/dev/null && exec sudo -n sh -s || exec sh -s'"
 REPORT = 420  # seconds that the report may take: it waits for the last services
-LOGIN = re.compile(r"^\S+ login: ", re.M)
+EVERY = 8.0  # seconds between two looks at the SSH port, while nothing on the console says that it may be open
 
 
 class BootError(DebfleetError):
@@ -76,7 +78,7 @@ class Watch:
 
     def torn(self) -> Diagnosis:
         """What to say when the guest let us in and its report can't be read."""
-        return Diagnosis("ssh", "the guest's report can't be read", "look at serial.log and build.log", [])
+        return Diagnosis("ssh", "the guest's report can't be read", "look at serial.log", [])
 
     def _look(self) -> Observed:
         """Look once: tell the stages that are new, and give up when the boot has ended."""
@@ -98,14 +100,14 @@ class Watch:
     def _by_ssh(self) -> Mapping[str, str]:
         assert self.access.key is not None
         login = Login(self.access.user, self.access.key, self.domain.port())
-        changed, seen = self.seconds(), ""
+        changed, looked, seen = self.seconds(), 0.0, ""
         while True:
             observed = self._look()
-            if "init" in self.reached:
-                self.ssh = listening(login.port)
+            booted = re.search(LOGIN, observed.text, re.M)
+            if "ssh" in self.reached or booted or self.seconds() - looked > EVERY:
+                self.ssh, looked = listening(login.port), self.seconds()
             if self.ssh == "banner":
-                done = run_there(login, ["sh", "-c", "'sudo -n true 2>/dev/null && exec sudo -n sh -s || exec sh -s'"],
-                                 stdin=self.script, limit=REPORT)  # fmt: skip
+                done = run_there(login, ["sh", "-c", AS_ROOT], stdin=self.script, limit=REPORT)
                 if told := checks.read_report(done.stdout):
                     self.ssh = "in"
                     self.reached["ssh"] = self.reached.get("ssh", round(self.seconds(), 1))
@@ -114,7 +116,7 @@ class Watch:
             marks = f"{len(observed.serial)} {self.ssh}"
             if marks != seen:
                 changed, seen = self.seconds(), marks
-            settled = LOGIN.search(stages.clean(observed.serial)) or self.ssh == "denied"
+            settled = booted or self.ssh == "denied" or "kernel" not in self.reached
             if self.seconds() > self.limit or (settled and self.seconds() - changed > self.quiet):
                 raise self._give_up(self.observed())
             time.sleep(PAUSE)
