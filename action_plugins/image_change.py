@@ -49,5 +49,5 @@ class ActionModule(ActionBase):
             KINDS[kind].check(value)
         except ValueError as error:
             raise AnsibleActionFail(f"{kind}: {error}") from error
-        role = os.path.basename(self._task._role.get_name()) if self._task._role else "playbook"
+        role = Path(self._task._role.get_name()).name if self._task._role else "playbook"
         return Request(role=role, task=self._task.name, kind=kind, value=value)

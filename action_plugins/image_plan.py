@@ -28,8 +28,8 @@ except ImportError as error:
 
 
 class ActionModule(ActionBase):
-    """Options: `manifest`, a file; `build_dir`, where images are put; `prove`, whether the image is booted; `only_plan`,
-    so that what can't be built yet is told but is no error.
+    """Options: `manifest`, a file; `build_dir`, where images are put; `prove`, whether the image is booted;
+    `only_plan`, so that what can't be built yet is told but is no error.
     """
 
     _supports_check_mode = True

@@ -3,12 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import time
-from typing import Any
-
-from ansible.plugins.callback import CallbackBase
-
 DOCUMENTATION = """
 name: debfleet
 type: stdout
@@ -18,10 +12,16 @@ description:
   - A failure is told with the phase, the task, its file, and the whole chain of causes.
 """
 
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
 FILLER = ("Task failed", "Module failed", "Unhandled exception")
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core has no types
+class CallbackModule(CallbackBase):
     """The callback."""
 
     CALLBACK_VERSION = 2.0
@@ -90,7 +90,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core has no
 
 def _name(task: Any) -> str:
     """Role and task, the role by its name even where the play names its folder."""
-    role = os.path.basename(task._role.get_name()) if task._role else ""
+    role = Path(task._role.get_name()).name if task._role else ""
     return f"{role}: {task.name}" if role else str(task.name or task.action)
 
 

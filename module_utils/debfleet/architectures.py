@@ -28,7 +28,7 @@ class Architecture:
     :param serial: the kernel's name of the first serial port.
     :param kernel_packages: the kernel that an image gets; the one for virtual machines where Debian has it.
     :param emulator: the program that emulates it, from the Debian package `package`.
-    :param firmware: for each kind of firmware it boots by, its UEFI files, or None where the machine type brings its own.
+    :param firmware: for each kind of firmware it boots by, its UEFI files, or None where the machine type has its own.
     """
 
     name: str

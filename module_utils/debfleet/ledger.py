@@ -106,7 +106,9 @@ class Ledger:
             try:
                 RELEASE[entry["kind"]](entry)
             except (OSError, subprocess.SubprocessError) as error:
-                troubles.append(f"{entry['kind']} {entry.get('path') or entry.get('name') or entry.get('pid')}: {error}")
+                troubles.append(
+                    f"{entry['kind']} {entry.get('path') or entry.get('name') or entry.get('pid')}: {error}"
+                )
         if not troubles:
             self.path.unlink(missing_ok=True)
             self.path.with_suffix(".lock").unlink(missing_ok=True)

@@ -25,7 +25,8 @@ ENVIRONMENT = {
     "SYSTEMD_OFFLINE": "1",
 }
 
-# $1 is the root; what follows `--` is the command, run on the host. The device nodes are bound one by one: no disk of the host is seen.
+# $1 is the root; what follows `--` is the command, run on the host. The device nodes are bound one by one: no disk of
+# the host is seen.
 INIT = r"""
 set -e
 root=$1; shift
@@ -33,7 +34,10 @@ while [ "$1" != -- ]; do mount --bind "$1" "$root$2"; shift 2; done; shift
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
-for node in null zero full random urandom tty; do : > "$root/dev/$node"; mount --bind "/dev/$node" "$root/dev/$node"; done
+for node in null zero full random urandom tty; do
+  : > "$root/dev/$node"
+  mount --bind "/dev/$node" "$root/dev/$node"
+done
 mkdir "$root/dev/pts" "$root/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts"
 mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
@@ -55,7 +59,10 @@ resolv=$(readlink "$root/etc/resolv.conf" || :)
 case "$resolv" in
   /run/*|../run/*)
     target="$root/${resolv#../}"; mkdir -p "${target%/*}"; cat /etc/resolv.conf > "$target" 2>/dev/null || : ;;
-  "") [ ! -e "$root/etc/resolv.conf" ] || [ ! -e /etc/resolv.conf ] || mount --bind /etc/resolv.conf "$root/etc/resolv.conf" ;;
+  "")
+    if [ -e "$root/etc/resolv.conf" ] && [ -e /etc/resolv.conf ]; then
+      mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
+    fi ;;
 esac
 exec chroot "$root" "$@"
 """

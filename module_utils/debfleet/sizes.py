@@ -56,11 +56,13 @@ def parse(text: str) -> Size:
         return Percent(int(percent[1]))
     if match := re.fullmatch(PATTERN, text):
         return Bytes(int(match[1]) * UNITS[match[2]])
-    raise ValueError(f"{text!r} is no size; write digits and a unit ({', '.join(UNITS)}), a share like 40%, or {REMAINING}")
+    raise ValueError(
+        f"{text!r} is no size; write digits and a unit ({', '.join(UNITS)}), a share like 40%, or {REMAINING}"
+    )
 
 
 def in_bytes(text: str) -> int:
-    """Read a size that must be a number of bytes. Raises ValueError for a share, for ``remaining`` and for anything else."""
+    """Read a size that must be a number of bytes. Raises ValueError for a share, ``remaining`` and anything else."""
     size = parse(text)
     if not isinstance(size, Bytes):
         raise ValueError(f"{text!r} is no fixed size; write digits and a unit ({', '.join(UNITS)})")

@@ -56,7 +56,7 @@ class Workspace:
                     "could not make the work folder",
                     where=str(self.work),
                     why=str(error),
-                    hint="name a folder that you may write to: image_build_dir, or bootstrapper.workspace in the manifest",
+                    hint="name another folder: image_build_dir, or bootstrapper.workspace in the manifest",
                 ) from error
             (self.work / LEDGER).write_text(str(ledger.path), encoding="utf-8")
             reaper.start(ledger)
@@ -67,7 +67,8 @@ class Workspace:
 
     def tree(self, installed_size: int) -> Path:
         """Make the folder for a root tree of about `installed_size` bytes: in memory where it fits, else in the work
-        folder. Raises MissingError where it fits in neither."""
+        folder. Raises MissingError where it fits in neither.
+        """
         needed = int(installed_size * HEADROOM)
         root = self.work / "root"
         if memory_free() - RESERVE > needed:
@@ -81,7 +82,7 @@ class Workspace:
                 hint="free some, or name a larger folder: bootstrapper.workspace in the manifest",
             )
         root.mkdir(mode=0o755, parents=True)
-        os.chmod(root, 0o755)
+        root.chmod(0o755)
         root.parent.chmod(0o700)
         return root
 

@@ -134,7 +134,11 @@ def test_what_cannot_be_released_stays_in_the_ledger(tmp_path: Path, monkeypatch
 def test_processes_that_do_not_heed_sigterm_are_killed(tmp_path: Path) -> None:
     mark = f"{MARK}={tmp_path}"
     stubborn = subprocess.Popen(
-        [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print('on', flush=True); time.sleep(600)"],
+        [
+            sys.executable,
+            "-c",
+            "import signal, time; signal.signal(15, signal.SIG_IGN); print('on', flush=True); time.sleep(600)",
+        ],
         env={**os.environ, MARK: str(tmp_path)},
         stdout=subprocess.PIPE,
     )

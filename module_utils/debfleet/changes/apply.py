@@ -27,7 +27,8 @@ def merged(requests: Iterable[Request]) -> list[Request]:
 
 def apply(tree: Tree, requests: Iterable[Request]) -> int:
     """Make the changes; returns how many. Raises DebfleetError, its `where` the task that asked, at the first that
-    can't be made."""
+    can't be made.
+    """
     wanted = merged(requests)
     for number, request in enumerate(wanted):
         journal.log(f"# {request.asker}")

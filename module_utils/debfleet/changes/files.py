@@ -159,7 +159,7 @@ def _own(tree: Tree, path: Path, item: Mapping[str, Any]) -> None:
         mode = one.lstat().st_mode
         os.chown(one, owner, group, follow_symlinks=False)
         if not stat.S_ISLNK(mode):  # chown takes set-user-ID away
-            os.chmod(one, stat.S_IMODE(mode))
+            one.chmod(stat.S_IMODE(mode))
 
 
 def lookup(tree: Tree, database: str, name: str | int) -> int:

@@ -23,7 +23,8 @@ class Tree:
 
     def path(self, inside: str) -> Path:
         """Where an absolute path of the tree lies on the host. Symlinks in its parents are followed as the tree sees
-        them, so that no link of the tree leads out of it."""
+        them, so that no link of the tree leads out of it.
+        """
         here = Path()
         for part in Path(inside).parts[1:-1]:
             here = self._step(here / part)

@@ -55,9 +55,7 @@ def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
     workspace = manifest["bootstrapper"]["workspace"]
     folders = Folders(build_dir, name, build_id, Path(workspace) if workspace else None)
     seed = str(uuid.uuid5(NAMESPACE, name)) if manifest.get("reproducible") else build_id
-    disk = layout.plan(
-        manifest["volume"], firmware=system["firmware"], bootloader=system["bootloader"], seed=seed
-    )
+    disk = layout.plan(manifest["volume"], firmware=system["firmware"], bootloader=system["bootloader"], seed=seed)
     row = architecture(system["architecture"])
     return {
         "manifest": manifest,
