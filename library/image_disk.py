@@ -188,7 +188,7 @@ def bring_about(params: Params, check_mode: bool) -> dict[str, Any]:
     # What an earlier step would have made isn't there when that step was only checked.
     assemble.check(layout, *([] if check_mode else [disk.parent, *([tree] if tree else [])]))
     current = assemble.read_current(disk, layout)
-    actions = states.plan(current, layout, params.state, assemble.MADE_EMPTY)
+    actions = states.plan(current, layout, params.state, assemble.made_empty())
     after = states.outcome(current, actions)
     before_text = assemble.described(disk, layout, current)
     if not check_mode:

@@ -100,7 +100,7 @@ def image(disk: Path, tree: Path, volume: dict[str, Any], firmware: str, job: st
     bootloader.configure(tree, plan, system, CONSOLE)
     for goal in states.GOALS:
         current = assemble.read_current(disk, plan)
-        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.MADE_EMPTY), tree)
+        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.made_empty()), tree)
     assert bootloader.install(disk, plan, tree, system, check_mode=True) != []
     assert bootloader.install(disk, plan, tree, system) != []
     assert bootloader.install(disk, plan, tree, system) == [], "a second time changes nothing"

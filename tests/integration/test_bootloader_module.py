@@ -62,7 +62,7 @@ def planned(kind: str, **partitions: Any) -> layout.Layout:
 def filled(disk: Path, plan: layout.Layout, tree: Path) -> None:
     for goal in states.GOALS:
         current = assemble.read_current(disk, plan)
-        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.MADE_EMPTY), tree)
+        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.made_empty()), tree)
 
 
 @pytest.mark.parametrize("kind", ["gpt", "msdos"])

@@ -38,7 +38,7 @@ def planned(partitions: dict[str, Any], bootloader: str = "none") -> layout.Layo
 def assembled(disk: Path, plan: layout.Layout, tree: Path) -> layout.Layout:
     for goal in states.GOALS:
         current = assemble.read_current(disk, plan)
-        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.MADE_EMPTY), tree)
+        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.made_empty()), tree)
     return plan
 
 
@@ -170,7 +170,7 @@ plan = layout.plan(volume, firmware="bios", bootloader="none", seed="s")
 try:
     for goal in states.GOALS:
         current = assemble.read_current(disk, plan)
-        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.MADE_EMPTY), tree)
+        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.made_empty()), tree)
 except MissingError as error:
     print(error)
 """
@@ -197,7 +197,7 @@ volume = {"size": None, "partitions": {"type": "gpt", "root": {"size": "9MiB"}, 
 plan = layout.plan(volume, firmware="bios", bootloader="none", seed="s")
 for goal in states.GOALS:
     current = assemble.read_current(disk, plan)
-    assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.MADE_EMPTY), tree)
+    assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.made_empty()), tree)
 """
 
 

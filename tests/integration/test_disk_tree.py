@@ -31,7 +31,7 @@ PARTITIONS: dict[str, Any] = {
 def assembled(disk: Path, plan: layout.Layout, tree: Path) -> None:
     for goal in states.GOALS:
         current = assemble.read_current(disk, plan)
-        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.MADE_EMPTY), tree)
+        assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.made_empty()), tree)
 
 
 def read_back(disk: Path, part: layout.Partition, folder: Path) -> dict[str, dict[str, Any]]:
@@ -133,7 +133,7 @@ def test_the_disk_tells_its_states(made: Mapping[str, Any]) -> None:
             "var/tmp": "filled",
         },
     )
-    done = states.plan(current, made["plan"], "prepared", assemble.MADE_EMPTY)
+    done = states.plan(current, made["plan"], "prepared", assemble.made_empty())
     assert done == [], "prepared again changes nothing"
 
 

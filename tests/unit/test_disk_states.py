@@ -48,7 +48,7 @@ def test_every_transition_is_known_as_legal_or_refused(machine: states.Machine, 
 
 
 def plan(current: DiskState, goal: str) -> list[str]:
-    actions = states.plan(current, LAYOUT, goal, assemble.MADE_EMPTY)
+    actions = states.plan(current, LAYOUT, goal, assemble.made_empty())
     return [f"{action.verb} {action.name or action.kind}" for action in actions]
 
 
@@ -97,4 +97,4 @@ def test_no_tool_runs_for_a_step_out_of_turn(tmp_path: Path, monkeypatch: pytest
     current = assemble.read_current(tmp_path / "disk.raw", LAYOUT)
     assert current == NOTHING
     with pytest.raises(StateError):
-        states.plan(current, LAYOUT, "filled", assemble.MADE_EMPTY)
+        states.plan(current, LAYOUT, "filled", assemble.made_empty())

@@ -19,7 +19,10 @@ from .filesystems import FILESYSTEMS
 from .shape import SECTOR, Layout, LayoutError, Partition
 from .states import CREATED, FILLED, FORMATTED, MAP, NONEXISTENT, VOLUME, WRITTEN, Action, DiskState
 
-MADE_EMPTY = tuple(name for name, filesystem in FILESYSTEMS.items() if filesystem.made_empty)
+
+def made_empty() -> tuple[str, ...]:
+    """The filesystems that are made first and filled later; the others are made with their content."""
+    return tuple(name for name, filesystem in FILESYSTEMS.items() if filesystem.made_empty)
 
 
 def read_current(disk: Path, layout: Layout) -> DiskState:
