@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the module image_proof with its progress shown: as a step of a build, or by itself."""
+"""Run the module image_proof with its progress shown, as a step of a build or by itself.
+
+The image's folder is seen from where the user stands: a module runs in the playbook's folder.
+"""
 
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from debfleet.controller.build_step import BuildStep
@@ -18,3 +22,10 @@ class ActionModule(BuildStep):
             return super().run(tmp, variables)
         with tempfile.TemporaryDirectory(prefix="debfleet-proof-") as folder:
             return super().run(tmp, {**variables, "image_build": {"work": folder}})
+
+    def arguments(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """The task's arguments, with the image's folder made absolute."""
+        arguments = super().arguments(variables)
+        if folder := arguments.get("folder"):
+            arguments["folder"] = str(Path(folder).expanduser().absolute())
+        return arguments

@@ -134,7 +134,7 @@ class Attempt:
         if self.image.grows():
             said = run(["qemu-img", "info", "--output=json", "-f", self.image.format(), self.image.file()]).stdout
             size = [str(int(json.loads(said)["virtual-size"]) + ROOM)]
-        backing = ["-F", self.image.format(), "-b", self.image.file()]
+        backing: list[str | Path] = ["-F", self.image.format(), "-b", self.image.file()]
         run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, overlay, *size])
         return Disk(overlay, "qcow2")
 

@@ -12,6 +12,7 @@ from .signs import ADVICE, LOGIN, REACHED, SIGNS, STAGES, Sign
 LINES = 12  # lines of the log that a diagnosis shows at most
 ESCAPES = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1bc|\x1b[()][A-Z0-9]|[\x00\x07\x08\r]")
 FAILED_UNIT = r"\[FAILED\]|\[DEPEND\]|Failed to start|Timed out waiting for"
+SSHD = r"ssh\.(?:service|socket)|sshd|OpenBSD Secure Shell|OpenSSH"
 OVER = ("gone", "shut off", "crashed")
 
 
@@ -63,11 +64,22 @@ def _reached(text: str) -> list[str]:
 
 def shown(text: str, pattern: str) -> list[str]:
     """The lines around the first one that has the pattern, or the last lines of all."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = _lines(text)
     for number, line in enumerate(lines):
         if re.search(pattern, line):
             return lines[max(0, number - LINES // 2) : number + LINES // 2]
     return lines[-LINES:]
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def about(text: str, pattern: str) -> list[str]:
+    """The last of the lines that have the pattern, and what the console said last of all."""
+    lines = [line for line in _lines(text) if " Command line: " not in line]
+    last = lines[-LINES // 3 :]
+    return [line for line in lines[: len(lines) - len(last)] if re.search(pattern, line)][len(last) - LINES :] + last
 
 
 def _sign(text: str, signs: Iterable[Sign]) -> Diagnosis | None:
@@ -96,7 +108,7 @@ def diagnose(observed: Observed) -> Diagnosis:
         return found
     booted = re.search(LOGIN, text, re.M) or observed.ssh in ("banner", "denied", "in")
     stage, why, pattern = _login(observed) if booted else _unfinished(_reached(text))
-    return Diagnosis(stage, why, ADVICE[stage], shown(text, pattern))
+    return Diagnosis(stage, why, ADVICE[stage], about(text, pattern))
 
 
 def _login(observed: Observed) -> tuple[str, str, str]:
@@ -106,13 +118,13 @@ def _login(observed: Observed) -> tuple[str, str, str]:
     if observed.ssh == "silent":
         return "network", "the guest has booted and does not answer on the network", r"(?i)network|ci-info: .*False"
     if observed.ssh in ("closed", ""):
-        return "ssh", "the guest answers on the network, and no SSH server listens", r"(?i)\bssh"
+        return "ssh", "the guest answers on the network, and no SSH server listens", SSHD
     if observed.ssh == "in":
         return "ssh", "the login works, and the guest's report did not come whole", FAILED_UNIT
     if observed.access == "cloud-init":
         why = "the SSH server runs, and cloud-init has not made the user that it was told to make"
         return "cloud-init", why, r"DataSourceNone|[Cc]loud-init"
-    return "ssh", "the SSH server refuses the key", r"(?i)\bssh"
+    return "ssh", "the SSH server refuses the key", SSHD
 
 
 def _unfinished(stages: list[str]) -> tuple[str, str, str]:
