@@ -17,6 +17,7 @@ try:
     from debfleet import house
     from debfleet.common import manifest as manifests
     from debfleet.common.disk.layout import LayoutError
+    from debfleet.common.manifest.plan import plan
     from debfleet.controller import planning
 except ImportError as error:
     from ansible.errors import AnsibleError
@@ -57,6 +58,10 @@ class ActionModule(ActionBase):
         build["prove"] = boolean(self._task.args.get("prove", False))
         build["not_built"] = list(checked.not_built)
         build["packages"] = self._packages(build, variables)
+        asked = dict.fromkeys(name for names in build["packages"]["packages"].values() for name in names)
+        build["shown"] = plan(checked, packages=list(asked)).text().splitlines()
+        if only_plan:
+            build["work"] = ""  # nothing is built, so no step of it has a folder
         if not only_plan:
             for notice in checked.notices:
                 self._display.display(f"note: {notice}")

@@ -26,6 +26,7 @@ from .errors import DebfleetError, Interrupted, MissingError
 
 LAST_LINES = 15
 LONGEST_WORD = 120
+PATIENCE = 5.0  # seconds that a program has to end by itself when we end
 CHUNK = 1 << 16
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -109,7 +110,7 @@ def run(
             start_new_session=True,
             pass_fds=tuple(pass_fds),
         )
-        stack.callback(end_group, process)
+        stack.callback(end_group, process, 0.0 if command[0] == "unshare" else PATIENCE)
         assert process.stdout is not None and process.stderr is not None
         out: list[str] = []
         err: list[str] = []
@@ -157,13 +158,16 @@ def _split(text: bytes) -> list[bytes]:
     return pieces
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of a process and of its group."""
-    if process.poll() is None:
+def end_group(process: subprocess.Popen[bytes], patience: float = PATIENCE) -> None:
+    """End what is left of a process and of its group: with SIGKILL once `patience` seconds are over.
+
+    unshare(1) ignores SIGTERM while its child runs, and its end is the end of all in its PID namespace: no patience.
+    """
+    if process.poll() is None and patience:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
+            process.wait(patience)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from local_repository import Repository, make_deb
@@ -180,6 +182,55 @@ def test_pockets_come_along_where_the_mirror_has_them(
     security.publish("one-security", [debs["data"]])
     assert ready(tmp_path / "b", repository).indices.pockets == ("one-updates", "one-security")
     repository.stop()
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """A proxy that has one repository, whatever the host it is asked for."""
+
+    folder: Path
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        path = self.folder / self.path.split("/", 4)[4]
+        self.send_response(200 if path.is_file() else 404)
+        content = path.read_bytes() if path.is_file() else b""
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_builders_proxy_holds_for_its_own_mirror_only(
+    tmp_path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Proxy, "folder", repository.folder, raising=False)
+    monkeypatch.setattr(Proxy, "asked", [], raising=False)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    Thread(target=server.serve_forever, daemon=True).start()
+    entry = mirror.Entry("http://archive.invalid/debian", "one", "Debian", str(repository.key))
+    settings = (f'Acquire::http::Proxy "http://user:word@127.0.0.1:{server.server_port}/";',)
+    monkeypatch.setattr(mirror, "read_builder", lambda: mirror.Builder((entry,), settings))
+    build = tmp_path / "build"
+    build.mkdir()
+    with journal.writing(build):
+        made = prepare(build, mirror.Wish("one"), "amd64", ImageApt())
+        assert versions(resolve(made.apt, tree(), {"x": ["fleet-tool"]})) == {"fleet-tool": "1.0"}
+        with pytest.raises(ResolveError, match="could not get one"):
+            prepare(tmp_path / "b", mirror.Wish("one", mirror="http://other.invalid/debian"), "amd64", ImageApt())
+    server.shutdown()
+    server.server_close()
+    assert Proxy.asked and all(url.startswith("http://archive.invalid/debian") for url in Proxy.asked)
+    log = (build / journal.LOG).read_text()
+    assert "127.0.0.1" in log and "word" not in log
+
+
+def test_a_further_repository_that_is_not_there(tmp_path: Path, repository: Repository) -> None:
+    with pytest.raises(ResolveError) as caught:
+        ready(tmp_path, repository, sources={"x": [f"deb {repository.uri} three main"]})
+    assert caught.value.where == "packages.sources" and "the suite three" in str(caught.value)
 
 
 def test_indices_are_got_once_a_build(tmp_path: Path, repository: Repository) -> None:

@@ -297,7 +297,9 @@ def test_debootstrap_makes_an_equal_tree(built: Built, folder: Path, tmp_path: P
     said = result(module({**built.arguments, "root": folder / "d", "build": tmp_path, "bootstrapper": wish}))
     assert (said["tool"], said["packages"]) == ("debootstrap", built.said["packages"])
     assert packages(folder / "d") == packages(built.root)
-    ours = re.compile(r"var/lib/(apt/extended_states|dpkg/(arch|available|cmethopt|.*-old|lock.*|triggers/.*))|dev/|etc/localtime$")
+    ours = re.compile(
+        r"var/lib/(apt/extended_states|dpkg/(arch|available|cmethopt|.*-old|lock.*|triggers/.*))|dev/|etc/localtime$"
+    )
     other = {name for name in listing(folder / "d") ^ built.fresh if not ours.match(name)}
     assert other == set()
     shutil.rmtree(folder / "d")

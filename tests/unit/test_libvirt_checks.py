@@ -30,7 +30,7 @@ TOLD = {
     "system": "running",
     "token": f"{checks.digest(TOKEN)}  /run/debfleet-token",
     "release": 'PRETTY_NAME="Debian GNU/Linux 12"\nVERSION_CODENAME=bookworm',
-    "sources": "deb [signed-by=/x.gpg] http://deb.example.org/debian bookworm main\nTypes: deb\nSuites: bookworm-updates",
+    "sources": "deb [signed-by=/x.gpg] http://deb.example.org/debian bookworm main\nSuites: bookworm-updates",
     "architecture": "amd64",
     "hostname": "web",
     "timezone": "/usr/share/zoneinfo/Europe/Vienna",

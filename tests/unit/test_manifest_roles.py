@@ -76,6 +76,13 @@ def test_a_provider_from_outside_narrows_the_manifest(tmp_path: Path) -> None:
     assert any(e.path == "provider.zoen" for e in check_data(tmp_path, data).errors)
 
 
+def test_a_role_can_narrow_an_enum_and_not_widen_it(tmp_path: Path) -> None:
+    fragment = {"properties": {"system": {"properties": {"bootloader": {"enum": ["grub", "lilo"]}}}}}
+    role(tmp_path / "mine", "plugin_old", schema={"type": "object", "$defs": {"manifest": fragment}})
+    data = good(plugin_paths=["mine"], plugins={"old": {}}, system={"bootloader": "lilo"})
+    assert error_at(check_data(tmp_path, data), "system.bootloader").allowed == ["grub"]
+
+
 def test_a_secret_of_its_own_is_hashed(tmp_path: Path) -> None:
     schema = {"type": "object", "required": ["pin"], "additionalProperties": False}
     schema |= {"properties": {"pin": {"type": "string", "x-secret": "hash"}}}

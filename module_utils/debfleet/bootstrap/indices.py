@@ -95,7 +95,7 @@ def get(apt: Apt, mirrors: Mirrors, extra: Sequence[Source] = ()) -> Indices:
                 break
             journal.log(f"the mirror gives no {source.suite}: {explain(source, asked, said)[0].what}")
     problems = [
-        problem
+        problem if source is mirrors.needed else replace(problem, path="packages.sources")
         for source in (mirrors.needed, *extra)
         for component in source.components or ("",)
         if _key(source, component) not in found

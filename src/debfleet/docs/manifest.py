@@ -64,8 +64,8 @@ A plugin is a role `plugin_NAME` with
 A provider is a role `provider_NAME` whose schema describes the keys of `provider` besides the name. A schema may refer
 to definitions of the manifest's own, as `manifest.json#/$defs/image_path`, and narrow other sections by a fragment in
 `$defs.manifest`. Keys that it doesn't name are refused, unless it has `additionalProperties`. Words of ours in a
-schema: `x-secret` (`hash` or `plain`), `x-file` (`file`, `folder`, `any`, `scratch`), `x-interpolate`, `x-lines` (may span
-lines), `x-ordered`, and `x-allowed`, a pattern in words for messages.
+schema: `x-secret` (`hash` or `plain`), `x-file` (`file`, `folder`, `any`, `scratch`), `x-interpolate`, `x-lines` (may
+span lines), `x-ordered`, and `x-allowed`, a pattern in words for messages.
 """
 
 
