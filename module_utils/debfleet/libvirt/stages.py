@@ -77,7 +77,7 @@ def _lines(text: str) -> list[str]:
 
 def about(text: str, pattern: str) -> list[str]:
     """The last of the lines that have the pattern, and what the console said last of all."""
-    lines = [line for line in _lines(text) if " Command line: " not in line]
+    lines = [line for line in _lines(text) if not re.search(r"(?i)kernel command line|\] Command line: ", line)]
     last = lines[-LINES // 3 :]
     return [line for line in lines[: len(lines) - len(last)] if re.search(pattern, line)][len(last) - LINES :] + last
 
