@@ -104,6 +104,10 @@ class ImageFolder:
         """The layout's partitions, from metadata.json."""
         return list((self.metadata.get("layout") or {}).get("partitions") or [])
 
+    def root_uuid(self) -> str:
+        """The UUID of the root filesystem; empty where the layout knows none."""
+        return next((str(part.get("uuid") or "") for part in self.partitions() if part.get("mount") == "/"), "")
+
     def firmware(self) -> list[str]:
         """What firmware the image boots by; direct boot counts as the machine's own, bios."""
         said = self.system.get("firmware") or "bios"

@@ -119,8 +119,7 @@ def _direct(image: ImageFolder) -> Kernel | None:
 
 def cmdline(image: ImageFolder) -> str:
     """The command line of the image's kernel when it is booted directly."""
-    root = next((part for part in image.partitions() if part.get("mount") == "/"), None)
-    named = f"UUID={root['uuid']}" if root and root.get("uuid") else "/dev/vda"
+    named = f"UUID={image.root_uuid()}" if image.root_uuid() else "/dev/vda"
     return f"root={named} ro console=tty0 console={image.architecture.serial}"
 
 
