@@ -62,7 +62,7 @@ def merged(low: Schema, high: Schema) -> Schema:
         elif key == "required" and mine:
             out[key] = [*mine, *(word for word in value if word not in mine)]
         elif key == "enum" and mine:
-            out[key] = value
+            out[key] = [word for word in mine if word in value]
         elif isinstance(mine, dict) and isinstance(value, dict) and key not in ("default", "const"):
             out[key] = merged(mine, value)
         else:
