@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The images that several tests look at: each built once, whoever asks first, and by whichever worker."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable
+from pathlib import Path
+
+import plays
+import pytest
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder that images are built in, shared by all workers of a run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "images"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built(images: Path) -> Callable[[str], Path]:
+    """Give the manifest's file name in manifests/, without .yml; get the image's folder, build/NAME."""
+
+    def build(manifest: str) -> Path:
+        folder = images / manifest
+        with open(images / f"{manifest}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                folder.mkdir()
+                done = plays.run("build-image", folder, manifest=plays.ROOT / "manifests" / f"{manifest}.yml")
+                (folder / "play.log").write_text(done.stdout)
+        found = [path.parent for path in (folder / "build").glob("*/metadata.json")]
+        assert found, (folder / "play.log").read_text()
+        return found[0]
+
+    return build

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One filesystem without a partition map, booted by the kernel that lies beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import plays
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.root]
+MANIFEST = "kvm-amd64-direct"
+
+
+def test_it_boots_by_the_kernel_beside_it(built: Callable[[str], Path]) -> None:
+    folder = built(MANIFEST)
+    assert (folder / "vmlinuz").stat().st_size > 1 << 20
+    assert (folder / "initrd.img").stat().st_size > 1 << 20
+    done = plays.run("boot-image", folder.parent, image=folder)
+    assert done.returncode == 0, done.stdout
+    proof = json.loads((folder / "proof.json").read_text())
+    assert all(check["ok"] for check in proof["checks"]), proof["checks"]
