@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-BUILT = {
-    ("volume", "backing"): ("raw", "qcow2"),
-    ("system", "bootloader"): ("grub", "none"),
+from ..bootloader import BOOTLOADERS
+from ..disk.filesystems import FILESYSTEMS
+from ..disk.formats import FORMATS
+
+BUILT: dict[tuple[str, str], Collection[str]] = {
+    ("volume", "backing"): FORMATS,
+    ("system", "bootloader"): BOOTLOADERS,
     ("system", "userspace_architecture"): (),
 }
-FILESYSTEMS = ("ext2", "ext3", "ext4")
 
 
 def not_built(data: Mapping[str, Any]) -> list[str]:
