@@ -20,10 +20,11 @@ import pytest
 from local_repository import Repository, make_deb
 
 from debfleet.common import journal
-from debfleet.common.bootstrap import apt
+from debfleet.common.bootstrap import apt, tree
 from debfleet.common.bootstrap.resolve import resolve
 from debfleet.common.bootstrap.variant import Tree
 from debfleet.common.errors import DebfleetError
+from debfleet.common.namespace import apart
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 ROOT = Path(__file__).parent.parent.parent
@@ -221,6 +222,22 @@ def test_a_folder_of_someone_else_is_refused(built: Built, folder: Path) -> None
     process = module({**built.arguments, "root": folder / "theirs", "build": built.build})
     out, _ = process.communicate(timeout=600)
     assert "is not empty" in out and (folder / "theirs/file").read_text() == "mine"
+
+
+def test_a_tree_that_something_is_mounted_in_is_not_emptied(folder: Path) -> None:
+    theirs, root = folder / "precious", folder / "mounted"
+    (root / "dev").mkdir(parents=True)
+    (root / "file").touch()
+    theirs.mkdir()
+    (theirs / "kept").touch()
+    code = "import sys; from pathlib import Path; from debfleet.common.bootstrap import tree; tree.empty(Path(sys.argv[1]))"
+    mount = 'mount --bind "$1" "$2/dev" && exec "$3" -c "$4" "$2"'
+    argv = [*apart(["sh", "-c", mount, "sh", theirs, root, sys.executable, code])]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode and f"{root}/dev" in done.stderr and "something is mounted in it" in done.stderr
+    assert (theirs / "kept").exists() and (root / "file").exists()
+    tree.empty(root)
+    assert list(root.iterdir()) == [] and (theirs / "kept").exists()
 
 
 @pytest.fixture

@@ -130,12 +130,29 @@ def _claim(tree: Tree, folder: Path) -> None:
 
 
 def empty(folder: Path) -> None:
-    """Remove what is in a folder, and keep the folder."""
+    """Remove what is in a folder, and keep the folder.
+
+    :raises DebfleetError: when something is mounted below it, for what is mounted there would be removed too.
+    """
+    if mounted := mounts_below(folder):
+        raise DebfleetError(
+            f"will not empty {folder}: something is mounted in it",
+            why=", ".join(mounted),
+            hint="unmount it: nothing was touched",
+        )
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """Where something is mounted below a folder, as this process sees it."""
+    above = f"{folder.resolve()}/"
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return [point for point in points if point.startswith(above)]
 
 
 def _by_mmdebstrap(tree: Tree, how: How, apt: Apt) -> None:
