@@ -33,7 +33,7 @@ options:
     type: int
     default: 1024
   timeout:
-    description: Seconds that each boot has until the login.
+    description: Seconds that each boot has until the login; up to three times that while the console goes on.
     type: int
     default: 600
   quiet:

@@ -24,7 +24,7 @@ dmesg -n 1 2>/dev/null
 section() { echo "@@ $1"; shift; "$@" 2>&1; }
 language() { . /etc/default/locale 2>/dev/null || . /etc/locale.conf 2>/dev/null; echo "$LANG"; }
 report() {
-section system timeout 240 systemctl is-system-running --wait
+section system timeout 600 systemctl is-system-running --wait
 section token sha256sum TOKEN_FILE
 section release cat /etc/os-release
 section sources sh -c 'cd /etc/apt; cat sources.list sources.list.d/*.list sources.list.d/*.sources 2>/dev/null'
