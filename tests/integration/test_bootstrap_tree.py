@@ -225,12 +225,12 @@ def test_a_folder_of_someone_else_is_refused(built: Built, folder: Path) -> None
 
 
 def test_a_tree_that_something_is_mounted_in_is_not_emptied(folder: Path) -> None:
-    theirs, root = folder / "precious", folder / "mounted"
+    theirs, root = folder / "precious", folder / "mounted hére"
     (root / "dev").mkdir(parents=True)
     (root / "file").touch()
     theirs.mkdir()
     (theirs / "kept").touch()
-    code = "import sys; from pathlib import Path; from debfleet.common.bootstrap import tree; tree.empty(Path(sys.argv[1]))"
+    code = "import pathlib, sys; from debfleet.common.bootstrap import tree; tree.empty(pathlib.Path(sys.argv[1]))"
     mount = 'mount --bind "$1" "$2/dev" && exec "$3" -c "$4" "$2"'
     argv = [*apart(["sh", "-c", mount, "sh", theirs, root, sys.executable, code])]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)

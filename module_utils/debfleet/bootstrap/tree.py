@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -151,7 +152,7 @@ def mounts_below(folder: Path) -> list[str]:
     """Where something is mounted below a folder, as this process sees it."""
     above = f"{folder.resolve()}/"
     lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    points = [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4]) for line in lines]
     return [point for point in points if point.startswith(above)]
 
 
