@@ -90,7 +90,7 @@ SIGNS = (
     ),
     Sign(
         "kernel",
-        r"Unable to mount root fs|VFS: Cannot open root device",
+        r"Unable to mount root fs",
         "the kernel got no usable initramfs and can't mount root by itself",
         "make the initramfs again (update-initramfs), and see that the bootloader loads it",
     ),

@@ -23,7 +23,9 @@ QUIET = 120.0  # seconds without anything new before the kernel or after the log
 AS_ROOT = "'sudo -n true 2>/dev/null && exec sudo -n sh -s || exec sh -s'"
 NUDGE = 20.0  # seconds without news at a login prompt, until it is asked to show itself again
 REPORT = 900  # seconds that the report may take: it waits for the last services
-EVERY = 8.0  # seconds between two looks at the SSH port, while nothing on the console says that it may be open
+# Seconds between two looks at the SSH port. A look costs 1 s of OpenSSH's patience with us (PerSourcePenalties, 9.8 and
+# later), a refused login 5 s; it refuses all connections once 15 s have gathered.
+EVERY = 8.0
 
 
 class BootError(DebfleetError):
@@ -119,19 +121,26 @@ class Watch:
         while True:
             observed = self._look()
             booted = re.search(LOGIN, observed.text, re.M)
-            if "ssh" in self.reached or booted or self.seconds() - looked > EVERY:
-                self.ssh, looked = listening(login.port), self.seconds()
-            if self.ssh == "banner":
-                done = run_there(login, ["sh", "-c", AS_ROOT], stdin=self.script, limit=REPORT)
-                if told := checks.read_report(done.stdout):
-                    self.ssh = "in"
-                    self.reached["ssh"] = self.reached.get("ssh", round(self.seconds(), 1))
+            if self.seconds() - looked > EVERY:
+                if told := self._log_in(login):
                     return told
-                self.ssh = "denied" if done.returncode == CONNECTION_FAILED else "in"
+                looked = self.seconds()
             settled = booted or self.ssh == "denied" or "kernel" not in self.reached
             if self._late() or (settled and self.seconds() - self._news > self.quiet):
                 raise self._give_up()
             time.sleep(PAUSE)
+
+    def _log_in(self, login: Login) -> Mapping[str, str]:
+        """Look at the SSH port, and log in when a server is there; empty when it doesn't let us in (yet)."""
+        self.ssh = listening(login.port)
+        if self.ssh != "banner":
+            return {}
+        done = run_there(login, ["sh", "-c", AS_ROOT], stdin=self.script, limit=REPORT)
+        told = checks.read_report(done.stdout)
+        self.ssh = "in" if told or done.returncode != CONNECTION_FAILED else "denied"
+        if told:
+            self.reached.setdefault("ssh", round(self.seconds(), 1))
+        return told
 
     def _by_console(self) -> Mapping[str, str]:
         command = f"sh {seed.SCRIPT_FILE}\n"
