@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .mounts import mounts_below
 from .process import Process, end_marked
 
 KILL_AFTER = 10.0  # seconds that a process has to end by itself
@@ -119,6 +120,8 @@ def _release_folder(entry: Held) -> None:
     path = Path(entry["path"])
     if path.is_symlink() or not path.exists():
         return
+    if mounted := mounts_below(path):
+        raise OSError(f"something is mounted in it: {', '.join(mounted)}")
     shutil.rmtree(path)
 
 

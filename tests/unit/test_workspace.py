@@ -154,3 +154,21 @@ def test_a_tree_that_fits_nowhere_is_refused_with_what_to_do(tmp_path: Path) -> 
     with pytest.raises(Exception, match="there is no room for a tree"):
         ours.tree(1 << 60)
     ours.absent()
+
+
+@pytest.mark.root
+def test_a_folder_with_something_mounted_in_it_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "held/in it").mkdir(parents=True)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    ours = Ledger.open("x", Process.of(os.getpid()))
+    ours.add("folder", path=str(tmp_path / "held"))
+    subprocess.run(["mount", "--bind", precious, tmp_path / "held/in it"], check=True)
+    try:
+        assert ours.release() == [f"folder {tmp_path}/held: something is mounted in it: {tmp_path}/held/in it"]
+    finally:
+        subprocess.run(["umount", tmp_path / "held/in it"], check=True)
+    assert (precious / "file").exists()
+    assert ours.release() == []
+    assert not (tmp_path / "held").exists()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from .. import journal
 from ..errors import DebfleetError
 from ..ledger import cache_folder
+from ..mounts import mounts_below
 from ..namespace import apart
 from ..run import CommandError, find, run
 from . import apt as apt_
@@ -146,14 +146,6 @@ def empty(folder: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-
-
-def mounts_below(folder: Path) -> list[str]:
-    """Where something is mounted below a folder, as this process sees it."""
-    above = f"{folder.resolve()}/"
-    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    points = [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4]) for line in lines]
-    return [point for point in points if point.startswith(above)]
 
 
 def _by_mmdebstrap(tree: Tree, how: How, apt: Apt) -> None:
