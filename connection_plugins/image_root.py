@@ -24,7 +24,7 @@ options:
 import shutil
 from pathlib import Path
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleFileNotFound
+from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase
 
 from debfleet.common.changes.request import Tree
@@ -40,7 +40,8 @@ class Connection(ConnectionBase):
 
     def _connect(self) -> Connection:
         if not (Path(self.get_option("root")) / "usr/bin/python3").exists():
-            raise AnsibleConnectionFailure(
+            # Not a failure to connect: a host that can't be reached would get no clean-up.
+            raise AnsibleError(
                 "the image has no Python, which ordinary modules need: let the plugin install python3 in "
                 "package_installation, or use image_change"
             )
