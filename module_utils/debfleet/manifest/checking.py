@@ -139,7 +139,7 @@ class _Check:
         used = self.data.get("plugins")
         for plugin in used if isinstance(used, dict) else ():
             own = self.of_role(("plugins", plugin), f"plugin_{plugin}", there)
-            plugins[plugin] = own if own is not None else {}
+            plugins[plugin] = own if own is not None else {"additionalProperties": True}  # told already
         try:
             return schemas.of_manifest(self.schema_dir, (str(provider), mine) if mine is not None else None, plugins)
         except DebfleetError as error:
