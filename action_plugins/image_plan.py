@@ -3,28 +3,29 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
 from ansible import context
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
 
 try:
+    from ansible.template import trust_as_template
+
     from debfleet import house
     from debfleet.common import manifest as manifests
     from debfleet.common.disk.layout import LayoutError
+    from debfleet.common.errors import MissingError
     from debfleet.common.manifest.plan import plan
-    from debfleet.controller import planning
+    from debfleet.controller import environment, planning
 except ImportError as error:
-    from ansible.errors import AnsibleError
-
     raise AnsibleError(
-        "this ansible-playbook belongs to an environment without debfleet: run `make setup`, then "
-        "`.venv/bin/ansible-playbook`, or `. .venv/bin/activate` first"
+        f"this ansible-playbook runs on {sys.executable}, which has no debfleet: run `make setup`, then "
+        "`.venv/bin/ansible-playbook`, or `source .venv/bin/activate` first"
     ) from error
 
 
@@ -41,6 +42,10 @@ class ActionModule(ActionBase):
         """Return what `image_build` holds from here on; never logged, since it holds hashed passwords."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
+        try:
+            environment.require()
+        except MissingError as error:
+            raise AnsibleActionFail(str(error)) from None
         self._refuse_partial_runs()
         checked = self._check(self._task.args.get("manifest"))
         only_plan = boolean(self._task.args.get("only_plan", False))
