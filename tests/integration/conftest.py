@@ -21,16 +21,17 @@ def images(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built(images: Path) -> Callable[[str], Path]:
-    """Give the manifest's file name in manifests/, without .yml; get the image's folder, build/NAME."""
+def built(images: Path) -> Callable[..., Path]:
+    """Give the manifest's file name in manifests/, without .yml, and extra variables; get the image's folder."""
 
-    def build(manifest: str) -> Path:
+    def build(manifest: str, **extra: str) -> Path:
         folder = images / manifest
         with open(images / f"{manifest}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not folder.exists():
                 folder.mkdir()
-                done = plays.run("build-image", folder, manifest=plays.ROOT / "manifests" / f"{manifest}.yml")
+                path = plays.ROOT / "manifests" / f"{manifest}.yml"
+                done = plays.run("build-image", folder, manifest=path, **extra)
                 (folder / "play.log").write_text(done.stdout)
         found = [path.parent for path in (folder / "build").glob("*/metadata.json")]
         assert found, (folder / "play.log").read_text()

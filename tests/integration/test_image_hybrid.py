@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.root]
 MANIFEST = "kvm-amd64"
 
 
-def test_the_folder_is_whole(built: Callable[[str], Path]) -> None:
+def test_the_folder_is_whole(built: Callable[..., Path]) -> None:
     folder = built(MANIFEST)
     assert {path.name for path in folder.iterdir()} - {"proof.json", "serial.log", "serial"} >= {
         "disk.qcow2",
@@ -35,12 +35,12 @@ def test_the_folder_is_whole(built: Callable[[str], Path]) -> None:
     assert {"linux-image-cloud-amd64", "cloud-init", "openssh-server", "grub2-common"} <= installed
 
 
-def test_the_build_told_each_phase(built: Callable[[str], Path]) -> None:
+def test_the_build_told_each_phase(built: Callable[..., Path]) -> None:
     told = (built(MANIFEST).parent.parent / "play.log").read_text()
     assert [f"[{n:2}/11]" in told for n in range(1, 12)] == [True] * 11
 
 
-def test_a_second_look_finds_nothing_either(built: Callable[[str], Path]) -> None:
+def test_a_second_look_finds_nothing_either(built: Callable[..., Path]) -> None:
     folder = built(MANIFEST)
     done = subprocess.run(
         [str(Path(sys.executable).parent / "debfleet"), "image", "inspect", "--json", str(folder)],
@@ -52,7 +52,7 @@ def test_a_second_look_finds_nothing_either(built: Callable[[str], Path]) -> Non
     assert (done.returncode, report["ok"]) == (0, True), done.stdout
 
 
-def test_it_boots_by_bios_and_uefi_and_is_what_was_declared(built: Callable[[str], Path]) -> None:
+def test_it_boots_by_bios_and_uefi_and_is_what_was_declared(built: Callable[..., Path]) -> None:
     folder = built(MANIFEST)
     done = plays.run("boot-image", folder.parent, image=folder)
     assert done.returncode == 0, done.stdout

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.root]
 MANIFEST = "kvm-amd64-mbr"
 
 
-def test_it_boots_with_every_partition_in_its_place(built: Callable[[str], Path]) -> None:
+def test_it_boots_with_every_partition_in_its_place(built: Callable[..., Path]) -> None:
     folder = built(MANIFEST)
     layout = json.loads((folder / "metadata.json").read_text())["layout"]
     mounts = {part["mount"] for part in layout["partitions"] if part["mount"]}

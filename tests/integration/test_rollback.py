@@ -76,6 +76,7 @@ WAITING = [
     ("package_installation", signal.SIGINT),
     ("system_modification", signal.SIGKILL),
     ("system_cleaning", signal.SIGTERM),
+    ("volume_unmounting", signal.SIGKILL),
 ]
 
 
