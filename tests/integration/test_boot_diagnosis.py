@@ -28,7 +28,7 @@ from debfleet.common.libvirt.watch import BootError
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
-OPTIONS = Options(firmware=["bios"], timeout=900)
+OPTIONS = Options(firmware=["bios"], timeout=900, quiet=60)
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 

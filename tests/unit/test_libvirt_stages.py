@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from debfleet.common.libvirt.signs import ADVICE, REACHED, SIGNS, STAGES
-from debfleet.common.libvirt.stages import LINES, Observed, diagnose, ended, reached
+from debfleet.common.libvirt.stages import LINES, Observed, clean, diagnose, ended, reached
 
 SEABIOS = "SeaBIOS (version 1.16.2-debian-1.16.2-1)\r\nBooting from Hard Disk...\r\n"
 GRUB = "GRUB loading....\r\nWelcome to GRUB!\r\n\r\n"
@@ -22,7 +22,7 @@ SYSTEMD = (
 )
 CLOUD = "[   20.1] cloud-init[301]: Cloud-init v. 22.4.2 running 'init-local' at Tue, 24 Nov 2026 18:49:12 +0000.\r\n"
 ONLINE = "ci-info: | enp0s16 | True | 10.0.2.15 | 255.255.255.0 |\r\n"
-LOGIN = "\r\nDebian GNU/Linux 12 debfleet ttyS0\r\n\r\ndebfleet login: "
+LOGIN = "\r\n\x1b[!p\x1b]104\x07\x1b[?7hDebian GNU/Linux 12 debfleet ttyS0\r\n\r\ndebfleet login: "
 BOOTED = SEABIOS + GRUB + KERNEL + INITRAMFS + SYSTEMD + CLOUD
 
 FINAL = {
@@ -123,3 +123,7 @@ def test_every_stage_has_its_mark_its_advice_and_its_place() -> None:
 def test_any_text_is_diagnosed(serial: str, firmware: str, ssh: str) -> None:
     found = diagnose(Observed(serial, firmware, ssh=ssh))
     assert found.stage in STAGES and found.why and found.advice
+
+
+def test_a_console_without_its_escapes_is_what_a_reader_saw() -> None:
+    assert clean("\x1b[!p\x1b]104\x07\x1b[?7h[\x1b[0;32m  OK  \x1b[0m] Started\r\n") == "[  OK  ] Started\n"

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from .signs import ADVICE, LOGIN, REACHED, SIGNS, STAGES, Sign
 
 LINES = 12  # lines of the log that a diagnosis shows at most
-ESCAPES = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1bc|\x1b[()][A-Z0-9]|[\x00\x07\x08\r]")
+ESCAPES = re.compile(
+    r"\x1b\[[0-9;?=!]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1bc|\x1b[()][A-Z0-9]|[\x00\x07\x08\r]"
+)
 FAILED_UNIT = r"\[FAILED\]|\[DEPEND\]|Failed to start|Timed out waiting for"
 SSHD = r"ssh\.(?:service|socket)|sshd|OpenBSD Secure Shell|OpenSSH"
 OVER = ("gone", "shut off", "crashed")
