@@ -7,13 +7,14 @@ MAKEFLAGS += --no-print-directory
 
 MANIFEST ?= manifests/kvm-amd64.yml
 PYTEST_ARGS ?=
+ROUNDS ?= 3
 python := .venv/bin/python
 
 .PHONY: help
 help: ## say what there is
 	@echo "debfleet: Debian images, fleets of machines from them, and the archive rebuilt on those fleets"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "After make setup: source .venv/bin/activate, then ansible-playbook playbooks/…, or debfleet --help"
 
@@ -64,6 +65,14 @@ completion: setup ## print what completes debfleet's words in bash (or COMPLETE=
 .PHONY: lock
 lock: setup ## write requirements.lock anew from pyproject.toml
 	@scripts/lock
+
+.PHONY: bench-bootstrap
+bench-bootstrap: setup ## measure trees beside plain mmdebstrap's, in turn (ROUNDS=3); best on a quiet machine
+	@$(python) benchmarks/bootstrap.py $(ROUNDS)
+
+.PHONY: bench-build
+bench-build: setup ## measure a cold build beside the least that makes such an image by hand (ROUNDS=3)
+	@$(python) benchmarks/build.py $(ROUNDS)
 
 .PHONY: clean
 clean: ## remove what tests and tools left here; images in build/ stay

@@ -37,7 +37,8 @@ start={ROOT_AT}MiB, size={ROOT_SIZE}MiB, type=0FC63DAF-8483-4772-8E79-3D69D8477D
 CONSOLE = "console=tty0 console=ttyS0,115200"
 FSTAB = f"UUID={UUID} / ext4 errors=remount-ro 0 1\nUUID={SERIAL} /boot/efi vfat umask=0077,nofail 0 2\n"
 EMBEDDED = f"search.fs_uuid {UUID} root\nset prefix=($root)/boot/grub\n"
-MODULES = "normal configfile linux search search_fs_uuid part_gpt ext2 serial terminal echo test all_video gzio".split()
+MODULES = ["normal", "configfile", "linux", "search", "search_fs_uuid", "part_gpt", "ext2", "serial", "terminal"]
+MODULES += ["echo", "test", "all_video", "gzio"]
 # Run by mmdebstrap as its last hook, in the tree's namespace; the files' times tell how long it took.
 INITRAMFS = """\
 set -e
@@ -48,7 +49,7 @@ touch "$0.end"
 
 
 def mmdebstrap(folder: Path, suite: str, include: Sequence[str], *more: str) -> list[str]:
-    """What a user types for a tree in FOLDER/tree, with this machine's mirror and apt settings as debfleet uses them."""
+    """What a user types for a tree in FOLDER/tree, with the mirror and the apt settings that debfleet uses here."""
     plan = mirror.plan(mirror.Wish(suite), mirror.read_builder(), mirror.tool_default(suite, ["main"]))
     sources = "".join(f"{source.line()}\n" for source in (plan.needed, *(pocket[0] for pocket in plan.pockets)))
     (folder / "list").write_text(sources)
@@ -129,7 +130,16 @@ def make_core(tree: Path, folder: Path, platform: str, *more: str) -> Path:
     """grub's core image, which finds its menu by the root filesystem's UUID."""
     (folder / "load.cfg").write_text(EMBEDDED)
     core = folder / f"{platform}.core"
-    where = ["-d", tree / "usr/lib/grub" / platform, "-p", "/boot/grub", "-c", folder / "load.cfg", "-o", core]
+    where: list[str | Path] = [
+        "-d",
+        tree / "usr/lib/grub" / platform,
+        "-p",
+        "/boot/grub",
+        "-c",
+        folder / "load.cfg",
+        "-o",
+        core,
+    ]
     call("grub-mkimage", "-O", platform, *where, *MODULES, *more)
     return core
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import shutil
 import statistics
 import sys
@@ -22,9 +23,11 @@ from typing import Any
 import debfleet
 from debfleet.common import sizes
 from debfleet.common.bootstrap.tree import empty
+from debfleet.common.run import SEARCH
 
 OUT = Path("build/.bench")
 MEMORY = Path("/dev/shm")
+LOAD = os.getloadavg()[0]  # before we add to it
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Measured:
 
     subject: Subject
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     parts: dict[str, list[float]] = field(default_factory=dict)
     counts: dict[str, list[int]] = field(default_factory=dict)
 
@@ -64,9 +68,10 @@ class Measured:
         """The median of its seconds."""
         return round(statistics.median(self.seconds), 2)
 
-    def add(self, seconds: float, look: Look) -> None:
+    def add(self, seconds: float, cpu: float, look: Look) -> None:
         """Take what one round has shown."""
         self.seconds.append(round(seconds, 2))
+        self.cpu.append(round(cpu, 2))
         for name, value in look.parts.items():
             self.parts.setdefault(name, []).append(round(value, 2))
         for name, count in look.counts.items():
@@ -75,6 +80,7 @@ class Measured:
     def to_dict(self) -> dict[str, Any]:
         """As the file has it."""
         written: dict[str, Any] = {"subject": self.subject.name, "seconds": self.seconds, "median": self.median}
+        written["cpu"] = self.cpu
         more = {"version": self.subject.version, "parts": self.parts, "counts": self.counts}
         return {**written, **{key: value for key, value in more.items() if value}}
 
@@ -90,16 +96,22 @@ def scratch(parent: Path = MEMORY) -> Iterator[Path]:
         folder.rmdir()
 
 
+def cpu_seconds() -> float:
+    """CPU time of this process and of all its children that have ended: what a busy machine changes least."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def interleaved(subjects: Sequence[Subject], rounds: int) -> dict[str, Measured]:
     """Measure each subject once in every round, so that a busy minute falls on all of them. Returns them by name."""
     measured = {subject.name: Measured(subject) for subject in subjects}
     for number in range(1, rounds + 1):
         for subject in subjects:
             with scratch() as folder:
-                start = time.monotonic()
+                start, before = time.monotonic(), cpu_seconds()
                 subject.run(folder)
-                seconds = time.monotonic() - start
-                measured[subject.name].add(seconds, subject.look(folder))
+                seconds, cpu = time.monotonic() - start, cpu_seconds() - before
+                measured[subject.name].add(seconds, cpu, subject.look(folder))
             print(f"round {number} of {rounds}: {subject.name} {seconds:.1f} s", file=sys.stderr)
     return measured
 
@@ -115,11 +127,11 @@ def limit(value: float, unit: str, goal: float) -> dict[str, Any]:
     return {"value": value, "unit": unit, "goal": goal, "ok": value <= goal}
 
 
-def machine() -> dict[str, Any]:
-    """The machine as the file tells it."""
+def machine(load: float) -> dict[str, Any]:
+    """The machine as the file tells it, with its load before anything was measured."""
     cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cpu": cpu.partition(": ")[2], "cores": os.cpu_count(), "memory": sizes.shown(memory)}
+    return {"cpu": cpu.partition(": ")[2], "cores": os.cpu_count(), "memory": sizes.shown(memory), "load": load}
 
 
 def document(
@@ -132,7 +144,7 @@ def document(
         "command": " ".join([f"make bench-{name}", *(f"ROUNDS={word}" for word in sys.argv[1:2])]),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "version": debfleet.__version__,
-        "machine": machine(),
+        "machine": machine(round(LOAD, 2)),
         "runs": [one.to_dict() for one in measured.values()],
         "ratios": dict(ratios),
         "limits": dict(limits),
@@ -144,7 +156,8 @@ def table(told: Mapping[str, Any]) -> str:
     lines = []
     for run in told["runs"]:
         version = f"  ({run['version']})" if "version" in run else ""
-        lines.append(f"{run['subject']:32} {run['median']:7.2f} s  {run['seconds']}{version}")
+        cpu = statistics.median(run["cpu"])
+        lines.append(f"{run['subject']:32} {run['median']:7.2f} s  (cpu {cpu:.2f} s)  {run['seconds']}{version}")
         for name, values in run.get("parts", {}).items():
             lines.append(f"    {name:28} {statistics.median(values):7.2f} s")
     for name, one in told["ratios"].items():
@@ -163,13 +176,10 @@ def tell(told: Mapping[str, Any]) -> None:
     print(f"written: {path}")
 
 
-def rounds(default: int = 3) -> int:
-    """How many rounds the command line asks for."""
-    return int(sys.argv[1]) if len(sys.argv) > 1 else default
-
-
-def need(*programs: str) -> None:
-    """End with a sentence where a program is missing, before anything is measured."""
-    missing = [program for program in programs if not shutil.which(program)]
-    if missing:
+def begin(*programs: str) -> int:
+    """How many rounds the command line asks for, else 3. Ends with a sentence where root or a program is lacking."""
+    if os.geteuid() != 0:
+        sys.exit("trees are made as root: run this with sudo")
+    if missing := [program for program in programs if not shutil.which(program, path=f"{os.environ['PATH']}:{SEARCH}")]:
         sys.exit(f"not installed: {', '.join(missing)}; make setup brings it")
+    return int(sys.argv[1]) if len(sys.argv) > 1 else 3

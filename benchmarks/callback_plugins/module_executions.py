@@ -3,6 +3,13 @@
 
 from __future__ import annotations
 
+import functools
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.callback import CallbackBase
+
 DOCUMENTATION = """
 name: module_executions
 type: aggregate
@@ -11,13 +18,6 @@ description:
   - Appends the name of each module that an action executes to the file that E(DEBFLEET_MODULE_EXECUTIONS) names.
   - Actions that stay on the controller, as C(debug) and C(set_fact) do, are not counted.
 """
-
-import functools
-import os
-from typing import Any
-
-from ansible.plugins.action import ActionBase
-from ansible.plugins.callback import CallbackBase
 
 
 class CallbackModule(CallbackBase):
