@@ -12,8 +12,8 @@ import pytest
 from inspect_tree import BUILDER, STATUS, make, put
 
 from debfleet.common import inspect
-from debfleet.common.inspect import document
 from debfleet.common.inspect.inspection import DISK, TREE
+from debfleet.docs import inspection
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPlanted stranger@builder"
 HASH = "$6$saltsalt$Zk1uPzX"
@@ -346,7 +346,7 @@ def test_every_check_documents_itself() -> None:
 
 
 def test_the_documentation_is_current(repo: Path) -> None:
-    assert (repo / "docs/inspection.md").read_text(encoding="utf-8") == document.markdown()
+    assert (repo / "docs/inspection.md").read_text(encoding="utf-8") == inspection.markdown()
 
 
 def test_the_half_installed_package_is_named(tree: Path) -> None:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/inspection.md, from the docstrings of the checks: `python -m debfleet.common.inspect.document`."""
+"""docs/inspection.md, from the docstrings of the checks: `python -m debfleet.docs.inspection`."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 
-from .inspection import DISK, TREE
+from debfleet.common.inspect.inspection import DISK, TREE
 
 HEAD = """\
-<!-- Generated: python -m debfleet.common.inspect.document > docs/inspection.md -->
+<!-- SPDX-License-Identifier: GPL-3.0-or-later
+     Made from the checks by `python -m debfleet.docs.inspection > docs/inspection.md`. -->
 
 # Inspecting an image
 
