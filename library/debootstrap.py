@@ -179,7 +179,10 @@ def read_current(params: Params, wanted: Tree, how: How) -> tuple[Ready, bool]:
 def apply(params: Params, wanted: Tree, how: How, ready: Ready) -> str:
     """Make the tree, and write the image's apt configuration into it. Returns what made it."""
     made = tree.make(wanted, how, ready.apt)
-    image.write(wanted.root, ImageApt.of(params.image_apt), ready.mirrors.image, ready.indices.pockets)
+    sources = ready.mirrors.image
+    declared = ImageApt.of(params.image_apt)
+    declared = declared.with_mirror(sources[0].uri) if sources else declared
+    image.write(wanted.root, declared, sources, ready.indices.pockets)
     tree.finish(wanted, how, ready.apt)
     return made
 

@@ -197,6 +197,12 @@ def test_a_line_that_is_no_source_names_its_place() -> None:
     assert caught.value.where == "packages.sources.x[1]"
 
 
+def test_the_mirror_is_filled_in_where_the_manifest_has_none() -> None:
+    declared = ImageApt.of({"sources": {"x": ["deb {apt_mirror} one main"]}})
+    (source,) = declared.with_mirror("http://m.example/debian").repositories()
+    assert source.line() == "deb http://m.example/debian one main"
+
+
 def test_scrubbing(tmp_path: Path) -> None:
     for name in (
         "etc/resolv.conf",

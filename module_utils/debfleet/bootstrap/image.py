@@ -12,6 +12,7 @@ from ..errors import DebfleetError
 from .sources import Source, parse_line, stanza
 
 KEYRINGS = ("usr/share/keyrings/debian-archive-keyring.pgp", "usr/share/keyrings/debian-archive-keyring.gpg")
+MIRROR = "{apt_mirror}"  # in lines of packages.sources
 ARMOUR = b"-----BEGIN PGP"
 LEFT = (  # what the bootstrap tools leave, relative to the root
     "etc/resolv.conf", "etc/hostname", "etc/apt/sources.list", "etc/apt/apt.conf.d/99mmdebstrap",
@@ -42,6 +43,11 @@ class ImageApt:
             packages.get("trusted-keys") or (),
             bool(packages.get("include-source-type")),
         )
+
+    def with_mirror(self, uri: str) -> ImageApt:
+        """The same with {apt_mirror} filled in: left to us where the manifest names no mirror of its own."""
+        filled = {name: [line.replace(MIRROR, uri) for line in lines] for name, lines in self.sources.items()}
+        return replace(self, sources=filled)
 
     def repositories(self) -> list[Source]:
         """The manifest's further repositories as the build reads them: each signed by the key file the manifest names.

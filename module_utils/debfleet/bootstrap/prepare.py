@@ -42,7 +42,7 @@ def prepare(build: Path, wish: Wish, architecture: str, declared: ImageApt, *, r
     """
     builder = mirror.read_builder()
     mirrors = mirror.plan(wish, builder, mirror.tool_default(wish.suite, wish.components))
-    extra = declared.repositories()
+    extra = declared.with_mirror(mirrors.needed.uri).repositories()
     apt = Apt(
         apt_.folder_of(build),
         architecture,
