@@ -164,7 +164,9 @@ def read_current(params: Params, folder: Path) -> dict[str, Any]:
     ready = prepare(
         folder, wish, tree.architecture, ImageApt.of(params.image_apt), recommends=params.recommends
     )  # fmt: skip
-    wanted = {"packages.install": params.image_apt.get("install") or [], **params.packages}
+    named = params.image_apt.get("install") or []  # asked for by a task too, but told by its place in the manifest
+    others = {asker: [one for one in asked if one not in named] for asker, asked in params.packages.items()}
+    wanted = {"packages.install": named, **others}
     standard = bool(params.image_apt.get("install_standard"))
     found = resolve.resolve(ready.apt, tree, wanted, standard=standard)
     return {

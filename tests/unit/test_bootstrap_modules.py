@@ -116,7 +116,7 @@ def test_a_failure_says_what_could_not_be_done(world: dict[str, Any], tmp_path: 
 
 def test_packages_are_resolved(world: dict[str, Any], tmp_path: Path) -> None:
     said = run(
-        image_packages, suite="trixie", packages={"image": ["kernel"]}, recommends=True,
+        image_packages, suite="trixie", packages={"image": ["kernel"], "manifest": ["b"]}, recommends=True,
         image_apt={"install": ["b"], "install_standard": True}, bootstrapper={"exclude_packages": ["c"]},
     )  # fmt: skip
     assert not said["changed"] and (said["download_size"], said["installed_size"]) == (15, 3072)
@@ -124,6 +124,6 @@ def test_packages_are_resolved(world: dict[str, Any], tmp_path: Path) -> None:
     assert said["packages"][0] == {
         "name": "a", "version": "1", "architecture": "all", "download_size": 10, "installed_size": 1024,
     }  # fmt: skip
-    assert world["wanted"] == {"packages.install": ["b"], "image": ["kernel"]}
+    assert world["wanted"] == {"packages.install": ["b"], "image": ["kernel"], "manifest": []}, "each is told once"
     assert world["standard"] and world["recommends"] and world["tree"].exclude == ("c",)
     assert not world["build"].exists(), "nothing is kept without a build"
