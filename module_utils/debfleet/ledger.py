@@ -153,7 +153,7 @@ def _release_log(entry: Held) -> None:
         keep.unlink(missing_ok=True)
     elif path.exists():
         keep.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, keep)
+        shutil.copy(path, keep)  # with its mode: a log is for its owner alone
 
 
 def _release_domain(entry: Held) -> None:

@@ -71,7 +71,9 @@ def test_the_log_of_a_build_that_failed_is_kept_and_goes_with_the_next_success(t
     ours = space(tmp_path)
     ours.present(os.getpid())
     (ours.work / LOG).write_text("what happened")
+    (ours.work / LOG).chmod(0o600)
     ours.absent()
+    assert ours.failed_log.stat().st_mode & 0o777 == 0o600
     assert ours.failed_log.read_text() == "what happened"
     ours.present(os.getpid())
     (ours.work / PUBLISHED).touch()
