@@ -6,11 +6,22 @@ The image's folder is seen from where the user stands: a module runs in the play
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from debfleet.controller.build_step import BuildStep
+from ansible.errors import AnsibleActionFail, AnsibleError
+
+try:
+    from debfleet.common.errors import MissingError
+    from debfleet.controller import environment
+    from debfleet.controller.build_step import BuildStep
+except ImportError as error:
+    raise AnsibleError(
+        f"this ansible-playbook runs on {sys.executable}, which has no debfleet: run `make setup`, then "
+        "`.venv/bin/ansible-playbook`, or `source .venv/bin/activate` first"
+    ) from error
 
 
 class ActionModule(BuildStep):
@@ -18,6 +29,12 @@ class ActionModule(BuildStep):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = dict(task_vars or {})
+        try:
+            environment.require()
+        except MissingError as error:
+            raise AnsibleActionFail(str(error)) from None
+        if not self._task.args.get("folder"):
+            raise AnsibleActionFail("name an image: -e image=build/NAME")
         if (variables.get("image_build") or {}).get("work"):
             return super().run(tmp, variables)
         with tempfile.TemporaryDirectory(prefix="debfleet-proof-") as folder:
