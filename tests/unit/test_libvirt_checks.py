@@ -40,6 +40,7 @@ TOLD = {
     "address": json.dumps(ADDRESS),
     "resolver": "# comment\nnameserver 10.0.2.3",
     "failed": "",
+    "order": "looked",
     "apt": "Reading package lists...\nexit 0",
     "swap": "Filename Type Size Used Priority\n/dev/vda2 partition 65532 0 -2",
     "mounts": "/dev/vda3 / ext4 rw 0 0\n/dev/vda4 /var ext4 rw 0 0",
@@ -73,6 +74,10 @@ BROKEN = {
     "address by DHCP": {"address": json.dumps(ADDRESS[:1])},
     "resolver": {"resolver": "# nothing"},
     "no failed units": {"failed": "ssh.service loaded failed failed OpenBSD Secure Shell server", "system": "degraded"},
+    "no unit left out": {
+        "order": "sysinit.target: Job cloud-init-local.service/start deleted to break ordering cycle starting with "
+        "sysinit.target/start\nlooked"
+    },
     "apt-get check": {"apt": "E: Unmet dependencies\nexit 100"},
     "swap": {"swap": "Filename Type Size Used Priority"},
     "mounts": {"mounts": "/dev/vda3 / ext4 rw 0 0"},

@@ -37,6 +37,7 @@ section root df -B1 --output=source,size /
 section address ip -j address
 section resolver sh -c 'cat /run/systemd/resolve/resolv.conf 2>/dev/null || cat /etc/resolv.conf'
 section failed systemctl --failed --plain --no-legend
+section order sh -c 'journalctl -b -q -o cat --no-pager _PID=1 | grep "to break ordering cycle"; echo looked'
 section apt sh -c 'apt-get -q -o Debug::NoLocking=1 check; echo "exit $?"'
 section swap cat /proc/swaps
 section mounts cat /proc/self/mounts
@@ -184,6 +185,14 @@ def _units(told: Told, _want: Expected) -> Check:
     return Check("no failed units", not failed and state == "running", " ".join([state, *failed]))
 
 
+def _order(told: Told, _want: Expected) -> Check:
+    """A unit that systemd left out to break a circle has not failed: it was never there."""
+    lines = told.get("order", "").splitlines()
+    left_out = re.findall(r"Job (\S+)/\w+ deleted to break ordering cycle", "\n".join(lines))
+    ok = lines == ["looked"]
+    return Check("no unit left out", ok, "none" if ok else " ".join(left_out) or "not looked at")
+
+
 def _apt(told: Told, _want: Expected) -> Check:
     lines = told.get("apt", "").splitlines()
     ok = bool(lines) and lines[-1] == "exit 0"
@@ -248,6 +257,7 @@ TABLE: tuple[tuple[Callable[[Expected], Any], Callable[[Told, Expected], Check]]
     (_always, _address),
     (_always, _resolver),
     (_always, _units),
+    (_always, _order),
     (_always, _apt),
     (lambda want: want.swap, _swap),
     (lambda want: want.mounts, _mounts),
