@@ -35,6 +35,10 @@ MAPS = {
     "none": ("none", "msdos", "gpt"),
 }
 MOST_SPARED = 2 * sizes.UNITS["MiB"]
+# The users and groups of the package base-passwd, in every image.
+THERE = frozenset(
+    ["root", "daemon", "bin", "sys", "adm", "tty", "disk", "lp", "mail", "news", "uucp", "man", "proxy", "kmem", "dialout", "fax", "voice", "cdrom", "floppy", "tape", "sudo", "audio", "dip", "www-data", "backup", "operator", "list", "irc", "src", "shadow", "utmp", "video", "sasl", "plugdev", "staff", "games", "users", "nogroup", "sync", "nobody", "_apt"]
+)
 OURS = ("boot/efi", "esp", "bios_grub")
 GIB = sizes.UNITS["GiB"]
 
@@ -228,9 +232,9 @@ def one_user(view: View) -> Iterator[Problem]:
         hint = "give one of them another name, or leave admin_user out"
         yield view.wrong(("plugins", "admin_user", "username"), f"cloud_init makes the user {admin} too", hint=hint)
     for plugin, name in (("admin_user", admin), ("cloud_init", cloud)):
-        if name == "root":
-            hint = "the plugin root_password gives root a password"
-            yield view.wrong(("plugins", plugin, "username"), "root is there already", hint=hint)
+        if name in THERE:
+            hint = "the plugin root_password gives root a password" if name == "root" else "take another name"
+            yield view.wrong(("plugins", plugin, "username"), f"{name} is there already", hint=hint)
 
 
 RULES: tuple[Rule, ...] = (disk, taken, booted, started, ec2, lvm, packages, userspace, one_user)
