@@ -327,7 +327,8 @@ def test_every_schema_is_one_and_all_examples_are_right(
     for file in sorted((repo / "manifests").iterdir()):
         checked = check(file)
         accepted(checked)
-        assert not checked.notices and not checked.not_built, file
+        assert not checked.notices, file
+        assert checked.not_built == (("system.architecture arm64",) if "arm64" in file.name else ()), file
 
 
 def test_a_key_of_another_section_is_told_where_it_belongs(tmp_path: Path) -> None:

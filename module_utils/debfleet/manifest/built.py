@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ..architectures import TABLE
 from ..bootloader import BOOTLOADERS
 from ..disk.filesystems import FILESYSTEMS
 from ..disk.formats import FORMATS
 
 BUILT: dict[tuple[str, str], Collection[str]] = {
     ("volume", "backing"): FORMATS,
+    ("system", "architecture"): TABLE,
     ("system", "bootloader"): BOOTLOADERS,
     ("system", "userspace_architecture"): (),
 }

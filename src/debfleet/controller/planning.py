@@ -16,7 +16,7 @@ import yaml
 
 from debfleet import __version__
 from debfleet.common import bootloader
-from debfleet.common.architectures import architecture
+from debfleet.common.architectures import TABLE
 from debfleet.common.disk import layout
 
 NAMESPACE = uuid.UUID("a64c9a5e-5a0d-4f0e-9d6a-5f0f6b1f3a51")  # of the UUIDs of reproducible images
@@ -56,7 +56,7 @@ def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
     folders = Folders(build_dir, name, build_id, Path(workspace) if workspace else None)
     seed = str(uuid.uuid5(NAMESPACE, name)) if manifest.get("reproducible") else build_id
     disk = layout.plan(manifest["volume"], firmware=system["firmware"], bootloader=system["bootloader"], seed=seed)
-    row = architecture(system["architecture"])
+    row = TABLE.get(system["architecture"])  # what has none yet can be planned, not built
     return {
         "manifest": manifest,
         "name": name,
@@ -70,8 +70,8 @@ def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
         "layout": disk.to_dict(),
         "fstab": layout.fstab(disk),
         "disk": str(folders.work / "disk.raw"),
-        "kernel_packages": list(row.kernel_packages),
-        "console_arguments": console_arguments(row.serial, manifest["provider"]),
+        "kernel_packages": list(row.kernel_packages) if row else [],
+        "console_arguments": console_arguments(row.serial, manifest["provider"]) if row else "",
         "bootloader_packages": bootloader.packages(system),
         "version": __version__,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
