@@ -157,7 +157,8 @@ def make_bootable(tree: Path, folder: Path, disk: Path) -> None:
     with disk.open("r+b") as file:
         boot[0x1B8:0x1FE] = file.read(SECTOR)[0x1B8:0x1FE]
         struct.pack_into("<Q", boot, 0x5C, sector)
-        boot[0x64:0x68] = b"\xff\x00\x90\x90"
+        boot[0x64] = 0xFF
+        boot[0x66:0x68] = b"\x90\x90"
         file.seek(0)
         file.write(boot)
         file.seek(sector * SECTOR)
