@@ -36,9 +36,12 @@ MAPS = {
 }
 MOST_SPARED = 2 * sizes.UNITS["MiB"]
 # The users and groups of the package base-passwd, in every image.
-THERE = frozenset(
-    ["root", "daemon", "bin", "sys", "adm", "tty", "disk", "lp", "mail", "news", "uucp", "man", "proxy", "kmem", "dialout", "fax", "voice", "cdrom", "floppy", "tape", "sudo", "audio", "dip", "www-data", "backup", "operator", "list", "irc", "src", "shadow", "utmp", "video", "sasl", "plugdev", "staff", "games", "users", "nogroup", "sync", "nobody", "_apt"]
-)
+THERE = (
+    "root", "daemon", "bin", "sys", "adm", "tty", "disk", "lp", "mail", "news", "uucp", "man", "proxy", "kmem",
+    "dialout", "fax", "voice", "cdrom", "floppy", "tape", "sudo", "audio", "dip", "www-data", "backup", "operator",
+    "list", "irc", "src", "shadow", "utmp", "video", "sasl", "plugdev", "staff", "games", "users", "nogroup", "sync",
+    "nobody", "_apt",
+)  # fmt: skip
 OURS = ("boot/efi", "esp", "bios_grub")
 GIB = sizes.UNITS["GiB"]
 
