@@ -12,6 +12,7 @@ from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
 try:
     from ansible.template import trust_as_template
@@ -27,6 +28,8 @@ except ImportError as error:
         f"this ansible-playbook runs on {sys.executable}, which has no debfleet: run `make setup`, then "
         "`.venv/bin/ansible-playbook`, or `source .venv/bin/activate` first"
     ) from error
+
+REGISTERED = ("image_build", "image_tree", "image_packages", "image_phase_begun", "image_role", "phase")
 
 
 class ActionModule(ActionBase):
@@ -47,6 +50,7 @@ class ActionModule(ActionBase):
         except MissingError as error:
             raise AnsibleActionFail(str(error)) from None
         self._refuse_partial_runs()
+        self._refuse_shadows()
         checked = self._check(self._task.args.get("manifest"))
         only_plan = boolean(self._task.args.get("only_plan", False))
         if checked.not_built and not only_plan:
@@ -77,6 +81,11 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("a build can't run in part: leave --start-at-task out")
         if tuple(context.CLIARGS.get("tags") or ("all",)) != ("all",):
             raise AnsibleActionFail("a build can't run in part: leave --tags out")
+
+    def _refuse_shadows(self) -> None:
+        """An extra variable hides what the play registers under that name."""
+        if taken := [name for name in REGISTERED if name in load_extra_vars(self._loader)]:
+            raise AnsibleActionFail(f"the play itself sets {' and '.join(taken)}: leave it out of -e")
 
     def _check(self, manifest: str | None) -> Any:
         if not manifest:

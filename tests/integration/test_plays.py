@@ -51,6 +51,19 @@ def test_everything_wrong_with_a_manifest_is_told_before_anything_is_touched(tmp
     assert not (tmp_path / "build").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "name a manifest: -e manifest=FILE"),
+        (("--tags", "nothing"), "leave --tags out"),
+        (("-e", "image_build=x", "-e", "phase=y"), "image_build and phase: leave it out of -e"),
+    ],
+)
+def test_what_cannot_be_a_build_is_refused(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    done = plays.run("build-image", tmp_path, *words)
+    assert done.returncode != 0 and told in done.stdout
+
+
 def test_packages_that_are_not_there_are_named_before_a_volume_exists(tmp_path: Path) -> None:
     install = ["no-such-package-here", "bash=0.0-never"]
     manifest = plays.write_manifest(tmp_path, "unknown", {}, packages={"install": install})
