@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from .. import journal
 from .sources import Source
@@ -56,8 +55,3 @@ class Progress:
         if match[1] != "Retrieving":
             self.done += 1
         return f"{match[1].lower()} {match[2]}"
-
-
-def log_of(root: Path) -> Path:
-    """Where debootstrap leaves its own log in a tree, when it fails and when it doesn't."""
-    return root / "debootstrap"

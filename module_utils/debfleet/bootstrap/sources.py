@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 OPTION = re.compile(r"^(deb|deb-src)\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)((?:\s+\S+)*)\s*$")
@@ -28,10 +28,6 @@ class Source:
         options += [f"signed-by={self.signed_by}"] if self.signed_by else []
         words = [self.kind, f"[{' '.join(options)}]" if options else "", self.uri, self.suite, *self.components]
         return " ".join(word for word in words if word)
-
-    def with_options(self, **options: str) -> Source:
-        """The same entry with further options, as trusted="yes"."""
-        return replace(self, options=(*self.options, *options.items()))
 
 
 def parse_line(line: str) -> Source:

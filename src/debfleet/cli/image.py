@@ -11,9 +11,6 @@ from typing import Any
 
 from debfleet.common.errors import FINDINGS, OK, DebfleetError
 
-NAME = "image"
-HELP = "look into images"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""

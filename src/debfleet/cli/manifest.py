@@ -11,9 +11,6 @@ from pathlib import Path
 from debfleet import house
 from debfleet.common.errors import FINDINGS, OK
 
-NAME = "manifest"
-HELP = "check the declaration of an image, and plan its build"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add `check` and `plan`."""
