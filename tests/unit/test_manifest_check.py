@@ -377,3 +377,8 @@ def test_manifests_that_extend_each_other_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text("extends: manifest.yml\n")
     assert error_at(check_yaml(tmp_path, "extends: a.yml\n"), "extends").message == "extends itself"
     assert any("can't be read" in e.message for e in check_yaml(tmp_path, "extends: none.yml\n").errors)
+
+
+@pytest.mark.parametrize("written", ["de_DE.UTF-8", "de_DE.utf8", "de_DE"])
+def test_a_locale_may_name_the_charmap_that_the_system_has(tmp_path: Path, written: str) -> None:
+    assert accepted(check_data(tmp_path, with_key("system.locale", written)))["system"]["locale"] == "de_DE"

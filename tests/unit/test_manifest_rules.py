@@ -68,6 +68,7 @@ WRONG = [
     (good(bootstrapper={"no-check-gpg": True, "force-check-gpg": True}), "bootstrapper.force-check-gpg", "contrary"),
     (good(plugins={"admin_user": {"username": "debian"}, "cloud_init": {}}), "plugins.admin_user.username", "too"),
     (good(plugins={"cloud_init": {"username": "root"}}), "plugins.cloud_init.username", "root is there"),
+    (good(system={"release": "trixie", "locale": "de_DE.UTF-8", "charmap": "ISO-8859-1"}), "system.locale", "charmap"),
     (good(plugins={"admin_user": {"username": "adm"}}), "plugins.admin_user.username", "adm is there"),
     (good(plugins={"prebootstrapped": {"image": ".", "folder": "."}}), "plugins.prebootstrapped", "at most 1"),
 ]  # fmt: skip

@@ -50,7 +50,7 @@ def set_timezone(tree: Tree, value: str) -> None:
 
 def check_hostname(value: Any) -> None:
     """A host name, or an empty string for none of its own."""
-    if not isinstance(value, str) or not re.fullmatch(r"([a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?)?", value):
+    if not isinstance(value, str) or not re.fullmatch(r"([a-zA-Z0-9]([a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?)?", value):
         raise ValueError(f"{value!r} is no host name")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -31,6 +32,15 @@ def default_firmware(kind: Any, bootloader: Any, architecture: Any) -> str:
     return "both" if architecture in ("amd64", "i386") else "uefi"
 
 
+def without_charmap(locale: Any, charmap: Any) -> dict[str, str]:
+    """The locale without a charmap of its own, where that is system.charmap: ``de_DE.utf8`` with UTF-8 is de_DE."""
+    match = re.fullmatch(r"([^.@]+)\.([^@]+)(@.+)?", locale) if isinstance(locale, str) else None
+    if match is None or not isinstance(charmap, str):
+        return {}
+    own, asked = (re.sub(r"[^a-z0-9]", "", word.lower()) for word in (match[2], charmap))
+    return {"locale": match[1] + (match[3] or "")} if own == asked else {}
+
+
 def complete(data: dict[str, Any]) -> None:
     """Fill in, in place, the defaults that depend on other keys. Takes anything, also what is no manifest yet."""
     system, volume = data.get("system"), data.get("volume")
@@ -42,6 +52,7 @@ def complete(data: dict[str, Any]) -> None:
         system["architecture"] = host_architecture()
     if "firmware" not in system:
         system["firmware"] = default_firmware(kind, system.get("bootloader"), system["architecture"])
+    system.update(without_charmap(system.get("locale"), system.get("charmap")))
     order = ("release", "architecture", "userspace_architecture", "firmware", "bootloader", "charmap", "locale")
     known = {key: system[key] for key in order if key in system}
     data["system"] = {**known, **{key: value for key, value in system.items() if key not in known}}

@@ -240,7 +240,15 @@ def one_user(view: View) -> Iterator[Problem]:
             yield view.wrong(("plugins", plugin, "username"), f"{name} is there already", hint=hint)
 
 
-RULES: tuple[Rule, ...] = (disk, taken, booted, started, ec2, lvm, packages, userspace, one_user)
+def one_charmap(view: View) -> Iterator[Problem]:
+    """A locale that names another charmap than the system's."""
+    locale, charmap = view.get("system", "locale"), view.get("system", "charmap")
+    if locale and charmap and "." in locale:
+        hint = "leave it out of the locale, or let system.charmap be the same"
+        yield view.wrong(("system", "locale"), f"names another charmap than system.charmap, {charmap}", hint=hint)
+
+
+RULES: tuple[Rule, ...] = (disk, taken, booted, started, ec2, lvm, packages, userspace, one_user, one_charmap)
 
 
 def warnings(view: View) -> list[Problem]:
