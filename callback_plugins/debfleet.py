@@ -61,7 +61,7 @@ class CallbackModule(CallbackBase):
         task, told = result.task, result.result
         phase = task.get_vars().get("phase")
         where = f"{phase}: " if phase else ""
-        lines = [f"FAILED  {where}{_name(task)}", *_indented(told.get("msg") or told.get("reason") or "")]
+        lines = [f"FAILED  {where}{_name(task)}", *_indented(_plain(told.get("msg") or told.get("reason") or ""))]
         lines += [line for cause in _causes(result, str(told.get("msg"))) for line in _indented(cause)]
         if path := task.get_path():
             lines += _indented(f"task: {path}")
@@ -92,6 +92,14 @@ def _name(task: Any) -> str:
     """Role and task, the role by its name even where the play names its folder."""
     role = Path(task._role.get_name()).name if task._role else ""
     return f"{role}: {task.name}" if role else str(task.name or task.action)
+
+
+def _plain(text: Any) -> str:
+    """The text without the filler that Ansible puts before it."""
+    words = str(text)
+    for filler in FILLER:
+        words = words.removeprefix(f"{filler}: ")
+    return words
 
 
 def _indented(text: Any) -> list[str]:
