@@ -12,6 +12,9 @@ description:
   - A failure is told with the phase, the task, its file, and the whole chain of causes.
 """
 
+import atexit
+import contextlib
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -31,17 +34,23 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         self._start = time.monotonic()
-        self._failed_log = ""
+        self._failed_log = self._log = ""
+        self._task: Any = None
+        self._ended = False
+        self._pid = os.getpid()
+        atexit.register(self._at_exit)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """With -v, name the task."""
+        self._task = task
         if self._display.verbosity:
             self._display.display(f"         {_name(task)}")
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Print what debug prints, and the module's warnings."""
         self._handle_warnings(result.result)
-        self._failed_log = result.result.get("failed_log") or self._failed_log
+        if result.result.get("failed_log"):
+            self._failed_log, self._log = result.result["failed_log"], result.result.get("log", "")
         if result.task.action in ("debug", "ansible.builtin.debug", "ansible.legacy.debug"):
             msg = result.result.get("msg", "")
             self._display.display("\n".join(map(str, msg)) if isinstance(msg, list) else str(msg))
@@ -59,9 +68,7 @@ class CallbackModule(CallbackBase):
         if ignore_errors:
             return
         task, told = result.task, result.result
-        phase = task.get_vars().get("phase")
-        where = f"{phase}: " if phase else ""
-        lines = [f"FAILED  {where}{_name(task)}", *_indented(_plain(told.get("msg") or told.get("reason") or ""))]
+        lines = [f"FAILED  {_place(task)}", *_indented(_plain(told.get("msg") or told.get("reason") or ""))]
         lines += [line for cause in _causes(result, str(told.get("msg"))) for line in _indented(cause)]
         if path := task.get_path():
             lines += _indented(f"task: {path}")
@@ -80,12 +87,38 @@ class CallbackModule(CallbackBase):
         """A play without a host does nothing, and says so."""
         self._display.display("no host matched: nothing was done", color="red")
 
+    def _at_exit(self) -> None:
+        """A play that is interrupted gets no statistics: say what it was doing, and where its log is kept."""
+        if self._ended or self._task is None or os.getpid() != self._pid:
+            return
+        lines = [f"INTERRUPTED  {_place(self._task)}"]
+        if command := _last_command(self._log):
+            lines += _indented(f"while: {command}")
+        if self._failed_log:
+            lines += _indented(f"log:   {self._failed_log}")
+        self._display.display("\n".join(lines), color="red")
+
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Say how it ended."""
+        self._ended = True
         hosts = [stats.summarize(host) for host in stats.processed]
         bad = any(host["failures"] or host["unreachable"] for host in hosts)
         ended = "failed" if bad else "done"
         self._display.display(f"{ended} after {time.monotonic() - self._start:.0f} s", color="red" if bad else None)
+
+
+def _place(task: Any) -> str:
+    """Phase, role and task."""
+    phase = task.get_vars().get("phase")
+    return f"{phase}: {_name(task)}" if phase else _name(task)
+
+
+def _last_command(log: str) -> str:
+    """The command that ran last, as the log of the build has it."""
+    with contextlib.suppress(OSError):
+        lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((line.partition(" + ")[2] for line in reversed(lines) if " + " in line[:12]), "")
+    return ""
 
 
 def _name(task: Any) -> str:
@@ -112,7 +145,8 @@ def _causes(result: Any, told: str) -> list[str]:
     event = result.exception.event if getattr(result, "exception", None) else None
     while event:
         message = event.msg
-        if message and not message.startswith(FILLER) and message not in (told, *causes) and message not in told:
+        said = not message or message.startswith(FILLER) or message in told or message in causes
+        if not said and not (causes and message.startswith("[Errno")):  # a sentence of ours came before the bare error
             causes.append(message)
         event = event.chain.event if event.chain else None
     return causes

@@ -76,6 +76,10 @@ root:
   description: The folder for the root tree.
   returned: for C(state=tree)
   type: str
+log:
+  description: The log of the running build.
+  returned: for C(state=present), unless in check mode
+  type: str
 failed_log:
   description: Where the log will be kept if the build fails.
   returned: for C(state=present), unless in check mode
@@ -92,6 +96,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.debfleet import journal
 from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.run import raise_on_signals
 from ansible.module_utils.debfleet.workspace import Workspace
@@ -122,7 +127,8 @@ def apply(params: Params, check_mode: bool) -> dict[str, Any]:
         if check_mode:
             return {"changed": True, "healed": []}
         healed = workspace.present(params.owner or 0)
-        return {"changed": True, "healed": healed, "failed_log": str(workspace.failed_log)}
+        log = str(workspace.work / journal.LOG)
+        return {"changed": True, "healed": healed, "log": log, "failed_log": str(workspace.failed_log)}
     there = path.exists()
     if there and not check_mode:
         workspace.absent()

@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "DEBCONF_NONINTERACTIVE_SEEN": "true",
     "SYSTEMD_OFFLINE": "1",
 }
+PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 # $1 is the root; what follows `--` is the command, run on the host. The device nodes are bound one by one: no disk of
 # the host is seen.
@@ -73,6 +74,11 @@ def apart(argv: Sequence[str | Path]) -> list[str]:
     return [*UNSHARE, "--mount-proc", "--", *map(str, argv)]
 
 
+def proxies() -> dict[str, str]:
+    """The proxies that this process was told to use; they hold inside a tree too, and are never written into it."""
+    return {name: os.environ[name] for name in PROXIES if name in os.environ}
+
+
 @contextlib.contextmanager
 def _placeholder(path: Path) -> Iterator[None]:
     """An empty file to bind over, where there is none; gone again at the end."""
@@ -98,11 +104,12 @@ def run_in_root(
 ) -> Done:
     """Run a program inside a root tree; the log and errors show it as the tree sees it.
 
-    It has /proc, a small /dev, an empty /run, the host's resolver, and no way to start services (policy-rc.d).
+    It has /proc, a small /dev, an empty /run, the host's resolver and proxies, and no way to start services
+    (policy-rc.d).
 
     :param binds: host path to path inside the tree, bound while it runs; both must exist.
     """
-    variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **(env or {})}.items()]
+    variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **proxies(), **(env or {})}.items()]
     command = ["sh", "-c", ENTER, "sh", str(root), "/usr/bin/env", "-i", *variables, *map(str, argv)]
     with _placeholder(Path(root) / "etc/resolv.conf"):
         return run_around_root(root, command, binds=binds, shown=argv, stdin=stdin, check=check, on_line=on_line)

@@ -101,6 +101,11 @@ def test_a_killed_play_leaves_nothing(tmp_path: Path, phase: str, number: signal
         play.wait(plays.PATIENCE)
         wait_for(lambda: traces(name, tmp_path) == Traces(), f"nothing to be left: {traces(name, tmp_path)}")
         assert_nothing_happened(tmp_path, name)
+        if number == signal.SIGINT:
+            told = (tmp_path / "play.log").read_text()
+            assert f"INTERRUPTED  {phase}:" in told
+            assert "while: sh -c 'sleep 3600 & sleep 3600'" in told
+            assert f"{name}.failed.log" in told
     finally:
         play.kill()
         play.wait()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from debfleet.common import journal
+from debfleet.common import journal, namespace
 from debfleet.common.errors import MissingError
 from debfleet.common.process import Process
 from debfleet.common.run import CommandError, run
@@ -95,3 +95,17 @@ def test_a_line_that_is_written_over_is_seen_but_not_logged(tmp_path: Path) -> N
     log = (tmp_path / journal.LOG).read_text()
     assert "| at" not in log
     assert "| ready\n" in log
+
+
+def test_proxies_hold_inside_a_tree_and_nothing_else_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("SECRET_OF_THE_BUILDER", "x")
+    commands: list[list[str]] = []
+    monkeypatch.setattr(namespace, "run", lambda argv, **_: commands.append(argv))
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "usr/sbin").mkdir(parents=True)
+    namespace.run_in_root(tmp_path, ["true"])
+    assert "https_proxy=http://127.0.0.1:9" in commands[0]
+    assert not any("SECRET_OF_THE_BUILDER" in word for word in commands[0])

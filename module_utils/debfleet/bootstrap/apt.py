@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import time
@@ -18,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import DebfleetError
-from ..namespace import ENVIRONMENT, run_around_root
+from ..namespace import ENVIRONMENT, proxies, run_around_root
 from ..run import CommandError, Done, run
 from . import status
 
@@ -26,7 +25,6 @@ STATE = "apt.json"
 ARCHIVES = "var/cache/apt/archives"
 CACHES = ("var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin")
 NO_INITRAMFS = {"INITRD": "No"}  # the kernel's hooks honour it; the image gets its initramfs once, at the end
-PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "all_proxy")
 
 
 @dataclass(frozen=True)
@@ -236,7 +234,7 @@ def _archives(apt: Apt, root: Path) -> Iterator[dict[str, str]]:
 
 def _run(apt: Apt, root: Path, words: Sequence[str], binds: Mapping[str, str], env: Mapping[str, str] | None) -> None:
     conf = lay_out(apt, root)
-    passed = {name: os.environ[name] for name in PROXIES if name in os.environ}
+    passed = proxies()
     inner = ["--unset=TMPDIR", "--unset=APT_CONFIG", *(f"--unset={name}" for name in passed), "dpkg"]
     variables = {
         **ENVIRONMENT,

@@ -76,6 +76,7 @@ def write(folder: Path, source: Source) -> dict[str, Any]:
         version=told["debfleet"],
         time_built=time_built,
     )
+    mode = 0o600 if masking.secrets_of(manifest) else 0o644  # of what holds a secret, or may
     _json(folder / "manifest.json", masking.masked(manifest))
     _json(
         folder / "packages.json", packages.listing(manifest["name"], system["release"], system["architecture"], found)
@@ -87,10 +88,11 @@ def write(folder: Path, source: Source) -> dict[str, Any]:
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
     for path in folder.iterdir():
         path.chmod(0o644)
+    image.chmod(mode)
     journal.tell("the image's folder is ready", 4, 4)
     if source.log and source.log.exists():
         shutil.copyfile(source.log, folder / LOG)
-        (folder / LOG).chmod(0o600 if masking.secrets_of(manifest) else 0o644)
+        (folder / LOG).chmod(mode)
     return told
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import bootloader, sizes
+from .. import bootloader
 from ..architectures import TABLE
 from ..disk import layout
 from ..errors import DebfleetError
@@ -71,7 +71,7 @@ class Plan:
             lines += [f"     {task.role:{wide}}  {task.name}" for task in tasks]
         lines.append("")
         if self.disk:
-            lines += [f"disk, {sizes.shown(self.disk.size)}", "", layout.bar(self.disk, width), ""]
+            lines += [layout.bar(self.disk, width).rstrip("\n"), ""]
         else:
             lines += [f"disk: {self.trouble}", ""]
         lines.append(f"{len(self.packages)} packages are asked for; what they depend on comes with them")
