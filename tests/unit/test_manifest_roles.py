@@ -179,3 +179,12 @@ def test_debfleet_s_own_roles_are_in_order(repo: Path) -> None:
         assert roles.joins(folder), name
         if name != "image":
             assert (folder / "meta/schema.json").is_file(), name
+
+
+def test_a_task_file_with_a_misspelt_phase_is_named_and_an_included_one_is_not(tmp_path: Path) -> None:
+    home = role(tmp_path / "mine", "plugin_motd", joins=("system_modificatoin", "look"), schema={"type": "object"})
+    checked = check_data(tmp_path, good(plugin_paths=["mine"], plugins={"motd": {}}))
+    (problem,) = checked.errors
+    assert problem.message == "plugin_motd: system_modificatoin is no phase"
+    assert problem.hint == "did you mean system_modification?"
+    assert problem.file == str(home / "tasks/system_modificatoin.yml")

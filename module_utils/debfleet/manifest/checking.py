@@ -163,7 +163,7 @@ class _Check:
         kind, _, name = role.partition("_")
         folder = there.get(role)
         declared = self.schema_dir / f"{kind}s" / f"{name}.json"
-        if folder and found_roles.joins(folder):
+        if folder and (found_roles.joins(folder) or found_roles.misspelt(folder)):
             self.roles[role] = folder
         elif role in self.known:
             self.not_built.append(role)

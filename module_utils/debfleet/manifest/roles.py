@@ -8,6 +8,7 @@ A role joins a phase by a file tasks/PHASE.yml; meta/phases.yml says what it com
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .problems import Positions, Problem, UnreadableError
 
 PREFIXES = ("provider_", "plugin_")
 IMAGE = "image"
+SPELLING = 0.85  # how alike a file's name and a phase are when one is taken for the other, misspelt
 
 
 class PhasesError(FindingsError):
@@ -83,6 +85,24 @@ def wishes(role: Path) -> tuple[dict[str, dict[str, list[str]]], list[Problem]]:
     return good, problems
 
 
+def misspelt(role: Path) -> list[Problem]:
+    """Task files whose names are almost those of phases: they would be passed over in silence."""
+    names = sorted(path.stem for path in (role / "tasks").glob("*.yml") if path.stem not in PHASES)
+    close = {name: get_close_matches(name, PHASES, 1, SPELLING) for name in names}
+    return [
+        Problem(
+            f"{role.name}: {name} is no phase",
+            "",
+            str(role / "tasks" / f"{name}.yml"),
+            1,
+            1,
+            hint=f"did you mean {near[0]}?",
+        )
+        for name, near in close.items()
+        if near
+    ]
+
+
 def _wrong(wish: Any) -> str:
     if wish is None:
         return ""
@@ -107,7 +127,7 @@ def phase_plan(roles: Mapping[str, Path], known: Collection[str] = ()) -> dict[s
     wished: dict[str, dict[str, dict[str, list[str]]]] = {}
     for name, folder in roles.items():
         wished[name], wrong = wishes(folder)
-        problems += wrong
+        problems += [*wrong, *misspelt(folder)]
     everyone = {*known, *roles, IMAGE}
     joining = {name: joins(folder) for name, folder in roles.items()}
     plan: dict[str, list[str]] = {}
