@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A build that fails, is interrupted or killed leaves nothing behind, and what was built before as it was."""
+"""A build that is interrupted or killed, at any moment, leaves nothing behind, and a build beside it runs on."""
 
 from __future__ import annotations
 
@@ -12,64 +12,9 @@ from pathlib import Path
 import plays
 import pytest
 from plays import Traces, traces, wait_for
-
-from debfleet.common.phases import PHASES
+from rollback import KEPT, assert_nothing_happened, keep_an_image, log_says
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
-
-IN_TREE = ("package_installation", "system_modification", "system_cleaning")
-
-
-KEPT = {"tarball": True}  # the bootstrap is kept from the first build on, so that the others take seconds
-
-
-def work(folder: Path) -> Path | None:
-    """The work folder of the build that runs in this folder."""
-    return next(iter((folder / "build").glob(".*-*")), None) if (folder / "build").exists() else None
-
-
-def log_says(folder: Path, words: str) -> bool:
-    there = work(folder)
-    log = there / "build.log" if there else None
-    return bool(log and log.exists() and words in log.read_text(errors="replace"))
-
-
-def keep_an_image(folder: Path, name: str) -> None:
-    """An image of an earlier build, which no failure may touch."""
-    (folder / "build" / name).mkdir(parents=True)
-    (folder / "build" / name / "disk.raw").write_text("the old one")
-    (folder / "build" / name / "metadata.json").write_text("{}")  # what tells a build's folder from any other
-
-
-def assert_nothing_happened(folder: Path, name: str) -> None:
-    assert traces(name, folder) == Traces()
-    assert (folder / "build" / name / "disk.raw").read_text() == "the old one"
-    assert {path.name for path in (folder / "build").iterdir()} <= {name, f"{name}.failed.log"}
-
-
-@pytest.mark.parametrize("phase", PHASES)
-def test_a_failure_in_each_phase_is_told_and_leaves_nothing(tmp_path: Path, phase: str) -> None:
-    name = f"fail-{phase.replace('_', '-')}"
-    manifest = plays.write_manifest(tmp_path, name, {"trouble": {"phase": phase, "way": "fail"}}, bootstrapper=KEPT)
-    if phase != "cleaning":
-        keep_an_image(tmp_path, name)
-    done = plays.run("build-image", tmp_path, manifest=manifest, image_kernel="false")
-    assert done.returncode != 0, done.stdout
-    assert f"FAILED  {phase}:" in done.stdout
-    if phase in IN_TREE:
-        assert f"last words of {phase}" in done.stdout
-        assert "plugin_trouble: Fail inside the tree" in done.stdout
-        assert f"last words of {phase}" in (tmp_path / "build" / f"{name}.failed.log").read_text()
-    else:
-        assert f"trouble in {phase}" in done.stdout
-    if phase == "cleaning":  # by then the image stands in its place
-        assert traces(name, tmp_path) == Traces()
-        assert (tmp_path / "build" / name / "metadata.json").exists()
-    elif phase == "image_registration":
-        assert traces(name, tmp_path) == Traces()
-    else:
-        assert_nothing_happened(tmp_path, name)
-
 
 WAITING = [
     ("os_installation", signal.SIGTERM),
@@ -172,20 +117,3 @@ def modules(name: str) -> list[int]:
                 found.append(int(entry.name))
     assert found
     return found
-
-
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
-    name = "full-disk"
-    small = tmp_path / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(small)], check=True)
-    try:
-        manifest = plays.write_manifest(tmp_path, name, {}, bootstrapper={"workspace": str(small), **KEPT})
-        keep_an_image(tmp_path, name)
-        done = plays.run("build-image", tmp_path, manifest=manifest, image_kernel="false")
-        assert done.returncode != 0
-        assert "No space left on device" in done.stdout or "no room" in done.stdout, done.stdout
-        assert list(small.iterdir()) == []
-        assert_nothing_happened(tmp_path, name)
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
