@@ -113,3 +113,12 @@ def test_every_benchmark_has_a_target_and_is_explained(repo: Path) -> None:
     assert sorted(scripts) == sorted(performance.EXPLAINED)
     makefile = (repo / "Makefile").read_text(encoding="utf-8")
     assert all(f"\nbench-{name}: " in makefile for name in scripts)
+
+
+def test_the_page_says_where_a_goal_is_met_by_chance_and_the_machine_was_busy(told: dict[str, Any]) -> None:
+    scattered = {"value": 1.3, "goal": 1.5, "better": "lower", "ok": True, "rounds": [1.7, 1.2, 1.3]}
+    busy = {**told, "ratios": {"a ÷ b": scattered}, "machine": {**told["machine"], "load": 3.3}}
+    said = performance.page("", [busy])
+    assert "met by the medians, but not so in every round: 1.7, 1.2, 1.3" in said
+    assert "not quiet" in said
+    assert "not quiet" not in performance.page("", [{**busy, "machine": {**told["machine"], "load": 0.4}}])
