@@ -46,14 +46,19 @@ _current: Journal | None = None  # of the process, not of a context: the threads
 
 
 @contextlib.contextmanager
-def writing(folder: str | Path | None, secrets: Sequence[str] = ()) -> Iterator[None]:
+def writing(build: str | Path | None, secrets: Sequence[str] = ()) -> Iterator[None]:
     """Log and tell into this folder until the block ends; with None, nowhere."""
     global _current
-    before, _current = _current, Journal(Path(folder), tuple(s for s in secrets if s)) if folder else None
+    before, _current = _current, Journal(Path(build), tuple(s for s in secrets if s)) if build else None
     try:
         yield
     finally:
         _current = before
+
+
+def folder() -> Path | None:
+    """The folder that is written into, if any."""
+    return _current.folder if _current else None
 
 
 def log(text: str) -> None:

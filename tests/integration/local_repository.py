@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ class Repository:
         return f"file://{self.folder}"
 
     def _gpg(self, *words: str) -> None:
-        home = self.home or self.folder / "gnupg"
+        # gpg's sockets lie in its home, and the path of a socket is short: 107 bytes.
+        self.home = home = self.home or Path(tempfile.mkdtemp(prefix="gpg-", dir="/tmp"))
         home.mkdir(mode=0o700, exist_ok=True, parents=True)
         subprocess.run(["gpg", "--homedir", home, "--batch", "--yes", *words], check=True, capture_output=True)
 
@@ -59,7 +61,9 @@ class Repository:
 
     def stop(self) -> None:
         """End the key agent that signing started."""
-        subprocess.run(["gpgconf", "--homedir", self.folder / "gnupg", "--kill", "all"], check=False)
+        if self.home:
+            subprocess.run(["gpgconf", "--homedir", self.home, "--kill", "all"], check=False)
+            shutil.rmtree(self.home, ignore_errors=True)
 
     def publish(self, suite: str, debs: Sequence[Path], *, release: Mapping[str, str] | None = None) -> Path:
         """Write and sign a suite that has these packages. Returns the folder of its index."""

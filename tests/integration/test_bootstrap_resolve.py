@@ -177,7 +177,7 @@ def test_pockets_come_along_where_the_mirror_has_them(
     made = ready(tmp_path / "a", repository)
     assert made.indices.pockets == ("one-updates",)
     assert versions(resolve(made.apt, tree(), {"packages.install": ["fleet-tool"]}))["fleet-tool"] == "2.0"
-    security = Repository(tmp_path / "debian-security", home=repository.folder / "gnupg")
+    security = Repository(tmp_path / "debian-security", home=repository.home)
     security.folder.mkdir()
     security.publish("one-security", [debs["data"]])
     assert ready(tmp_path / "b", repository).indices.pockets == ("one-updates", "one-security")

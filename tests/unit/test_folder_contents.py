@@ -84,6 +84,9 @@ def test_no_secret_is_in_any_file(written: Path) -> None:
 def test_modes(written: Path) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in written.iterdir()}
     assert modes.pop("build.log") == 0o600  # the manifest has secrets
+    assert [modes.pop(name) for name in list(modes) if name.startswith("disk.")] == [
+        0o600
+    ]  # and the image their hashes
     assert set(modes.values()) == {0o644}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import journal
+from ..answers import once
 from ..errors import DebfleetError
 from ..run import find, run
 from .sources import Source, parse_lines, signed_by_of
@@ -89,11 +90,16 @@ class Mirrors:
     settings: tuple[str, ...] = field(default=())
 
 
+def index_targets() -> str:
+    """Every index that apt of this machine knows, a line each in the form of TARGETS."""
+    return once("apt-get indextargets", lambda: run(["apt-get", "indextargets", "--format", TARGETS]).stdout)
+
+
 def read_builder() -> Builder:
     """What apt of this machine uses. Empty where there is no apt, or no Debian source."""
     try:
-        targets = run(["apt-get", "indextargets", "--format", TARGETS]).stdout
-        settings = run(["apt-config", "dump"]).stdout
+        targets = index_targets()
+        settings = once("apt-config dump", lambda: run(["apt-config", "dump"]).stdout)
     except DebfleetError:
         return Builder()
     return Builder(parse_targets(targets), parse_settings(settings))
@@ -212,6 +218,15 @@ def tool_default(suite: str, components: Sequence[str]) -> tuple[Source, ...]:
 
 def _mmdebstrap_default(suite: str, components: Sequence[str]) -> tuple[Source, ...]:
     """Let mmdebstrap begin a tree, read the sources.list that it wrote, and let it end there."""
+    question = f"mmdebstrap {suite} {' '.join(components)}"
+    try:
+        lines = parse_lines(once(question, lambda: _mmdebstrap_sources(suite, components)))
+    except ValueError:
+        return ()
+    return tuple(replace(source, signed_by="") for source in lines)
+
+
+def _mmdebstrap_sources(suite: str, components: Sequence[str]) -> str:
     with tempfile.TemporaryDirectory(prefix="debfleet-") as folder:
         out = Path(folder) / "sources"
         out.touch()
@@ -221,10 +236,7 @@ def _mmdebstrap_default(suite: str, components: Sequence[str]) -> tuple[Source, 
         mode = "root" if os.geteuid() == 0 else "chrootless"
         what = ["--variant=custom", f"--components={','.join(components)}", f"--setup-hook={hook}"]
         run(["mmdebstrap", f"--mode={mode}", *what, suite, tree], check=False)
-        try:
-            return tuple(replace(source, signed_by="") for source in parse_lines(out.read_text(encoding="utf-8")))
-        except ValueError:
-            return ()
+        return out.read_text(encoding="utf-8")
 
 
 def _debootstrap_default(suite: str, components: Sequence[str]) -> tuple[Source, ...]:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .. import journal
+from ..answers import once
 from ..errors import DebfleetError
 from ..ledger import cache_folder
 from ..mounts import mounts_below
@@ -51,7 +52,7 @@ def digest(tree: Tree, how: How, apt: Apt) -> str:
 def version(tool: str) -> str:
     """The version of an installed bootstrap tool. Raises MissingError, naming its package."""
     find(tool, tool)
-    return run([tool, "--version"]).stdout.strip().rpartition(" ")[2]
+    return once(f"{tool} --version", lambda: run([tool, "--version"]).stdout).strip().rpartition(" ")[2]
 
 
 def is_made(tree: Tree, wanted: str, folder: Path) -> bool:

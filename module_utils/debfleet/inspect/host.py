@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..bootstrap.mirror import index_targets
 from ..errors import DebfleetError
 from ..run import run
 
@@ -79,7 +80,11 @@ def _said(argv: list[str]) -> str:
 
 
 def _mirrors() -> set[str]:
-    found = {place(uri) for uri in _said(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).split()}
+    try:
+        targets = index_targets().splitlines()
+    except DebfleetError:
+        return set()
+    found = {place(line.partition("|")[0]) for line in targets}
     return {where for where in found if where and not official(where)}
 
 
