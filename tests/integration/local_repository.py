@@ -56,6 +56,7 @@ class Repository:
         subprocess.run(["gpg", "--homedir", home, "--batch", "--yes", *words], check=True, capture_output=True)
 
     def make_key(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._gpg("--passphrase", "", "--quick-generate-key", "Test <test@example.org>", "ed25519", "sign", "never")
         self._gpg("--armor", "--output", str(self.key), "--export")
 
