@@ -118,7 +118,10 @@ def lay_out(apt: Apt, root: Path | None = None) -> Path:
         (at / "empty/var/lib/apt").mkdir(parents=True, exist_ok=True)
         (at / "empty/var/lib/dpkg").mkdir(parents=True, exist_ok=True)
         (at / "empty/var/lib/dpkg/status").touch()
-    (at / "sources.list").write_text("".join(f"{line}\n" for line in apt.sources), encoding="utf-8")
+    sources = at / "sources.list"
+    lines = "".join(f"{line}\n" for line in apt.sources)
+    if not sources.exists() or sources.read_text(encoding="utf-8") != lines:  # a newer one makes apt read all lists anew
+        sources.write_text(lines, encoding="utf-8")
     conf = at / ("root.conf" if root else "apt.conf")
     conf.write_text(configuration(apt, root), encoding="utf-8")
     return conf
