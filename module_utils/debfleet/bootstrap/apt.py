@@ -120,7 +120,8 @@ def lay_out(apt: Apt, root: Path | None = None) -> Path:
         (at / "empty/var/lib/dpkg/status").touch()
     sources = at / "sources.list"
     lines = "".join(f"{line}\n" for line in apt.sources)
-    if not sources.exists() or sources.read_text(encoding="utf-8") != lines:  # a newer one makes apt read all lists anew
+    # A newer file makes apt read all lists anew.
+    if not sources.exists() or sources.read_text(encoding="utf-8") != lines:
         sources.write_text(lines, encoding="utf-8")
     conf = at / ("root.conf" if root else "apt.conf")
     conf.write_text(configuration(apt, root), encoding="utf-8")
