@@ -140,13 +140,13 @@ def _indented(text: Any) -> list[str]:
 
 
 def _causes(result: Any, told: str) -> list[str]:
-    """The causes behind a failure, outermost first, without what was told already and without Ansible's filler."""
-    causes: list[str] = []
+    """The lines of the causes of a failure, outermost first, without what was told already and Ansible's filler."""
+    lines: list[str] = []
     event = result.exception.event if getattr(result, "exception", None) else None
     while event:
-        message = event.msg
-        said = not message or message.startswith(FILLER) or message in told or message in causes
-        if not said and not (causes and message.startswith("[Errno")):  # a sentence of ours came before the bare error
-            causes.append(message)
+        message = event.msg or ""
+        bare = bool(lines) and message.startswith("[Errno")  # a sentence of ours came before it
+        if message not in told and not message.startswith(FILLER) and not bare:
+            lines += [line for line in message.splitlines() if line not in lines]
         event = event.chain.event if event.chain else None
-    return causes
+    return lines

@@ -36,7 +36,9 @@ class Mounts:
         return Path(f"/proc/{self.pid}/root") / self.place.relative_to("/") / name
 
     def _inside(self, *argv: str | Path) -> None:
-        run(["nsenter", "--target", str(self.pid), "--mount", "--", *argv], shown=[str(word) for word in argv])
+        # --root: in a chroot, the namespace's own root is another than ours.
+        enter = ["nsenter", "--target", str(self.pid), "--mount", "--root", "--wd", "--"]
+        run([*enter, *argv], shown=[str(word) for word in argv])
 
     def mount(self, raw: Path, found: Filesystem, name: str) -> Path:
         """Mount a filesystem of the disk read only. Raises CommandError where the kernel can't."""
