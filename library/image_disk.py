@@ -9,8 +9,9 @@ DOCUMENTATION = r"""
 module: image_disk
 short_description: The disk of an image, partitioned, prepared and filled
 description:
-  - Puts a disk together in a file, from a description of its partitions and a root tree, without loop devices and
-    without mounting anything.
+  - Puts a disk together in a file, from a description of its partitions and a root tree.
+  - ext, FAT and swap are written in their places without loop devices. xfs and btrfs are filled by a loop device and a
+    mount in a namespace of its own, which end with the module, however it ends.
   - Every UUID follows from O(seed), so that the same call gives the same disk.
   - Bring it to its states in order; a state that can't be reached from what the disk is fails before anything is
     touched.
@@ -47,7 +48,7 @@ options:
       - The partitions by name, in their order on the disk. C(root), C(boot) and C(swap) are known; any other is a mount
         point without its leading slash, as C(var/tmp).
       - Each has a C(size) (fixed, a share as C(40%), or C(remaining)), and may have a C(filesystem) (C(ext2), C(ext3),
-        C(ext4)), C(mountopts), a C(mode) and a C(format_command).
+        C(ext4), C(xfs), C(btrfs)), C(mountopts), a C(mode) and a C(format_command).
       - A C(format_command) is a list of words in which C({fs}), C({device_path}), C({size}) (bytes), C({uuid}) and
         C({label}) are filled in. It works on a file of the partition's size. For ext it has to begin with C(mkfs.ext4)
         or its like, whose arguments for content, UUID and label are added.

@@ -98,6 +98,7 @@ def describe(root: str, inner: tuple[str, ...] = ()) -> dict[str, dict[str, Any]
                 "xattrs": {
                     attribute: os.getxattr(path, attribute, follow_symlinks=False).hex()
                     for attribute in sorted(os.listxattr(path, follow_symlinks=False))
+                    if not attribute.startswith("trusted.SGI_ACL_")  # xfs shows an ACL a second time
                 },
             }
             if stat.S_ISLNK(status.st_mode):

@@ -153,8 +153,8 @@ def test_many_small_files_get_their_inodes(tmp_path: Path, tree: Path) -> None:
 
 
 def test_a_filesystem_that_is_not_there_yet(tmp_path: Path, tree: Path) -> None:
-    plan = planned({"root": {"size": "400MiB", "filesystem": "xfs"}})
-    with pytest.raises(layout.LayoutError, match="root can't be xfs yet"):
+    plan = planned({"root": {"size": "400MiB", "filesystem": "zfs"}})
+    with pytest.raises(layout.LayoutError, match="root can't be zfs yet"):
         assembled(tmp_path / "disk.raw", plan, tree)
     assert left(tmp_path) == ["tree"]
 

@@ -14,8 +14,8 @@ from ..errors import DebfleetError
 from ..sizes import shown
 from . import partition_map, sparse
 from .census import Share, census
-from .ext import tell_split
 from .filesystems import FILESYSTEMS
+from .filling import tell_split
 from .shape import SECTOR, Layout, LayoutError, Partition
 from .states import CREATED, FILLED, FORMATTED, MAP, NONEXISTENT, VOLUME, WRITTEN, Action, DiskState
 

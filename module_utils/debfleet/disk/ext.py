@@ -8,18 +8,17 @@ time, which mke2fs leaves out, are set by debugfs.
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import journal, namespace
-from ..errors import DebfleetError, MissingError
-from ..run import CommandError, Done, run
+from ..errors import DebfleetError
+from ..run import CommandError, run
 from ..sizes import shown
 from . import sparse
 from .census import Share
+from .filling import no_room, run_masked, times, too_small
 from .shape import LayoutError, Partition
 from .tools import command, read_at, require_uuid, uuid_text
 
@@ -30,9 +29,6 @@ PROGRAMS = ("mkfs.ext2", "mkfs.ext3", "mkfs.ext4", "mke2fs")
 FULL = ("Could not allocate", "No free space", "too small", "not enough space")
 HOST_FULL = "No space left on device"
 
-# Each pair before `--` is an empty folder and the one it hides. The command sees them so; nobody else does.
-MASKED = 'set -e; while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done; shift; exec "$@"'
-
 
 @dataclass(frozen=True)
 class Ext:
@@ -40,6 +36,8 @@ class Ext:
 
     name: str
     made_empty: bool = False
+    packages: tuple[str, ...] = ("e2fsprogs",)
+    least: int = 0
 
     def make(self, disk: Path, part: Partition) -> None:
         """It is made when it is filled."""
@@ -58,7 +56,7 @@ class Ext:
             else:
                 extended += ["assume_storage_prezeroed=1", f"offset={part.start}"]
                 options += ["-t", self.name, "-E", ",".join(extended), *self._inodes(part, share)]
-                _run_masked(["mke2fs", *options, str(disk), f"{part.size // 1024}k"], masks)
+                run_masked(["mke2fs", *options, str(disk), f"{part.size // 1024}k"], masks)
         except CommandError as error:
             raise _explained(error, part, share) from error
         self._mend_root(disk, part, source)
@@ -77,7 +75,7 @@ class Ext:
                     where=f"volume.partitions.{part.name}.format_command",
                     hint=f"for {self.name} it has to begin with {' or '.join(PROGRAMS)}",
                 )
-            _run_masked([program, *options, *words], masks)
+            run_masked([program, *options, *words], masks)
             sparse.splice(file, disk, part.start)
         require_uuid(self.uuid(disk, part), part)
 
@@ -93,7 +91,7 @@ class Ext:
         journal_size = 0 if self.name == "ext2" else _journal_size(part.size)
         least = share.data + self._inode_count(part, share) * INODE + journal_size
         if least > part.size:
-            raise _too_small(part, share, f"with the filesystem's own tables it needs at least {shown(least)}")
+            raise too_small(part, share, f"with the filesystem's own tables it needs at least {shown(least)}")
 
     def _mend_root(self, disk: Path, part: Partition, source: Path) -> None:
         """Give the root inode the mode, owner and time that it shall have."""
@@ -110,7 +108,7 @@ class Ext:
         if _inode_size(disk, part) <= 128:
             del fields["mtime_extra"]
         script = "".join(f"set_inode_field <2> {field} {value}\n" for field, value in fields.items())
-        done = run(["debugfs", "-w", "-f", "-", f"{disk}?offset={part.start}"], stdin=script, env=_times())
+        done = run(["debugfs", "-w", "-f", "-", f"{disk}?offset={part.start}"], stdin=script, env=times())
         said = [line for line in done.stderr.splitlines() if not line.startswith("debugfs 1")]
         if said:
             raise DebfleetError(f"could not set the mode of {part.mount}", why="\n".join(said))
@@ -118,19 +116,6 @@ class Ext:
 
 def _inode_size(disk: Path, part: Partition) -> int:
     return int.from_bytes(read_at(disk, part.start + 1024 + 88, 2), "little")
-
-
-def _run_masked(argv: Sequence[str], masks: Mapping[Path, Path]) -> Done:
-    if not masks:
-        return run(argv, env=_times())
-    pairs = [str(path) for hidden, empty in masks.items() for path in (empty, hidden)]
-    return run(namespace.apart(["sh", "-c", MASKED, "sh", *pairs, "--", *argv]), env=_times(), shown=argv)
-
-
-def _times() -> dict[str, str]:
-    """Bookworm's e2fsprogs knows SOURCE_DATE_EPOCH by another name."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    return {"E2FSPROGS_FAKE_TIME": epoch} if epoch else {}
 
 
 def _default_inodes(size: int) -> int:
@@ -147,30 +132,10 @@ def _journal_size(size: int) -> int:
     return 16384 * block
 
 
-def _too_small(part: Partition, share: Share, why: str) -> DebfleetError:
-    where = f"volume.partitions.{part.name}.size"
-    return DebfleetError(
-        f"the partition {part.name} ({part.mount}) of {shown(part.size)} is too small for what belongs there",
-        where=where,
-        why=f"its files take {shown(share.data)} and {share.inodes} inodes; {why}",
-        hint=f"enlarge {where}, or have less installed",
-    )
-
-
 def _explained(error: CommandError, part: Partition, share: Share) -> DebfleetError:
     """What a failed mke2fs means."""
     if HOST_FULL in error.output:
-        hint = "make room there, or choose another bootstrapper.workspace"
-        return MissingError("no room is left where the disk is put together", why=error.why, hint=hint)
+        return no_room(error.why)
     if any(text in error.output for text in FULL):
-        return _too_small(part, share, error.output.strip().splitlines()[-1])
+        return too_small(part, share, error.output.strip().splitlines()[-1])
     return DebfleetError(f"could not make the {part.filesystem} of {part.name}", why=str(error))
-
-
-def tell_split(part: Partition, share: Share) -> None:
-    """Log the hard links that a partition of its own cuts: the content is kept, in two copies."""
-    if share.split:
-        journal.log(
-            f"{len(share.split)} files of {part.mount} were hard links to files of another filesystem; "
-            "they are copies now: " + ", ".join(sorted(share.split)[:20])
-        )

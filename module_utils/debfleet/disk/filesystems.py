@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The filesystems that a partition can hold: one class for each way of making one, one row of the table for each name.
 
-A further filesystem is a class with `make`, `fill` and `uuid`, and a row. The kernel need not know any of them, and
-nothing is mounted but empty folders over nested mount points, in a namespace of their own.
+A further filesystem is a class with `make`, `fill` and `uuid`, and a row. To fill xfs and btrfs they are mounted, in a
+namespace of their own; of the others the kernel need not know any.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Protocol
 
 from ..run import run
 from . import sparse
+from .btrfs import Btrfs
 from .census import Share
 from .ext import Ext
-from .shape import SECTOR, Partition
+from .shape import SECTOR, Layout, Partition
 from .tools import MTOOLS, at, command, read_at, require_uuid, uuid_text
+from .xfs import Xfs
 
 FAT32_LEAST = 40 << 20  # smaller ones have too few clusters for FAT32
 FAKE_MAP = 0x1BE  # where mformat leaves what grub-probe takes for a partition table
@@ -29,6 +31,14 @@ class Filesystem(Protocol):
     @property
     def made_empty(self) -> bool:
         """Whether `make` makes it and it is filled later; else `fill` does both."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The Debian packages by which a machine checks and grows it."""
+
+    @property
+    def least(self) -> int:
+        """Bytes below which it can't be made; 0 where hardly anything is too small."""
 
     def make(self, disk: Path, part: Partition) -> None:
         """Make it, empty."""
@@ -45,6 +55,8 @@ class Vfat:
     """FAT by mtools: the ESP."""
 
     made_empty: bool = True
+    packages: tuple[str, ...] = ()
+    least: int = 0
 
     def make(self, disk: Path, part: Partition) -> None:
         """Make it at its offset, without the fake partition table that mformat writes into the boot sector."""
@@ -84,6 +96,8 @@ class Swap:
     """Swap space."""
 
     made_empty: bool = True
+    packages: tuple[str, ...] = ()
+    least: int = 0
 
     def make(self, disk: Path, part: Partition) -> None:
         """Make it in a file of its own, because mkswap knows no offset, and put that into its place."""
@@ -109,6 +123,14 @@ FILESYSTEMS: dict[str, Filesystem] = {
     "ext2": Ext("ext2"),
     "ext3": Ext("ext3"),
     "ext4": Ext("ext4"),
+    "xfs": Xfs(),
+    "btrfs": Btrfs(),
     "vfat": Vfat(),
     "swap": Swap(),
 }
+
+
+def packages(layout: Layout) -> list[str]:
+    """The Debian packages that an image needs for the filesystems of its disk, each once."""
+    found = [FILESYSTEMS[part.filesystem].packages for part in layout.partitions if part.filesystem in FILESYSTEMS]
+    return list(dict.fromkeys(name for names in found for name in names))

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import bootloader
 from ..architectures import TABLE
-from ..disk import layout
+from ..disk import filesystems, layout
 from ..errors import DebfleetError
 from ..phases import PHASES
 from . import load, yaml_text
@@ -133,15 +133,16 @@ def plan(checked: Checked, *, packages: Sequence[str] | None = None) -> Plan:
         disk = layout.plan(data["volume"], **booted, seed=data["name"])
     except DebfleetError as error:
         trouble = str(error)
-    wanted = packages if packages is not None else asked(checked, data)
+    wanted = packages if packages is not None else asked(checked, data, disk)
     notices = tuple(str(notice) for notice in checked.notices)
     return Plan(data["name"], phases, disk, trouble, tuple(wanted), checked.not_built, notices)
 
 
-def asked(checked: Checked, data: Mapping[str, Any]) -> list[str]:
-    """The packages that are asked for: the manifest's, the kernel, the bootloader's, and those of task files."""
+def asked(checked: Checked, data: Mapping[str, Any], disk: layout.Layout | None) -> list[str]:
+    """The packages that are asked for: the manifest's, kernel, bootloader, filesystems, and those of task files."""
     row = TABLE.get(data["system"]["architecture"])
     facts: dict[str, Sequence[str]] = {"kernel_packages": row.kernel_packages if row else ()}
+    facts["filesystem_packages"] = filesystems.packages(disk) if disk else ()
     try:
         facts["bootloader_packages"] = bootloader.packages(data["system"])
     except DebfleetError:

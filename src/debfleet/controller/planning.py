@@ -17,7 +17,7 @@ import yaml
 from debfleet import __version__
 from debfleet.common import bootloader
 from debfleet.common.architectures import TABLE
-from debfleet.common.disk import layout
+from debfleet.common.disk import filesystems, layout
 
 NAMESPACE = uuid.UUID("a64c9a5e-5a0d-4f0e-9d6a-5f0f6b1f3a51")  # of the UUIDs of reproducible images
 
@@ -73,6 +73,7 @@ def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
         "kernel_packages": list(row.kernel_packages) if row else [],
         "console_arguments": console_arguments(row.serial, manifest["provider"]) if row else "",
         "bootloader_packages": bootloader.packages(system),
+        "filesystem_packages": filesystems.packages(disk),
         "version": __version__,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
