@@ -35,6 +35,10 @@ class Mounts:
         """Where we see what is mounted under this name."""
         return Path(f"/proc/{self.pid}/root") / self.place.relative_to("/") / name
 
+    def inside(self, path: Path) -> Path:
+        """What we see at this path, as the namespace's own processes see it."""
+        return Path("/") / path.relative_to(f"/proc/{self.pid}/root")
+
     def _inside(self, *argv: str | Path) -> None:
         # --root: in a chroot, the namespace's own root is another than ours.
         enter = ["nsenter", "--target", str(self.pid), "--mount", "--root", "--wd", "--"]
@@ -49,8 +53,7 @@ class Mounts:
 
     def bind(self, name: str, onto: Path) -> None:
         """Show what is mounted under this name at a further place, given as we see it."""
-        inside = Path("/") / onto.relative_to(f"/proc/{self.pid}/root")
-        self._inside("mount", "--bind", self.place / name, inside)
+        self._inside("mount", "--bind", self.place / name, self.inside(onto))
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from .asked import Asked
 from .host import Host
 from .mounts import FILESYSTEMS, Mounts, private
 from .root import Root
-from .subject import Filesystem, Subject
+from .subject import Filesystem, Part, Subject
 
 NOT_MOUNTED = {"swap", "vfat"}  # looked at in other ways
 LENIENT = {"MTOOLS_SKIP_CHECK": "1"}  # other tools lay FAT out in ways that mtools frowns on
@@ -72,8 +72,8 @@ def opened(path: Path, manifest: Mapping[str, Any] | None, host: Host, scratch: 
                 yield replace(subject, has_root=False)
                 return
             root = Root(top)
-            _assemble(mounts, root, mounted, unread)
-            yield replace(subject, root=root)
+            parts = (Part("/", mounts.inside(top)), *_assemble(mounts, root, mounted, unread))
+            yield replace(subject, root=root, holder=mounts.pid, parts=parts)
 
 
 def is_tree(path: Path) -> bool:
@@ -104,8 +104,9 @@ def _root_of(mounts: Mounts, mounted: Mapping[int, Filesystem]) -> Path | None:
     return next((top for top in systems if os.path.lexists(top / "etc/fstab")), systems[0] if systems else None)
 
 
-def _assemble(mounts: Mounts, root: Root, mounted: Mapping[int, Filesystem], unread: list[str]) -> None:
-    """Show the further filesystems below the root, where its fstab mounts them."""
+def _assemble(mounts: Mounts, root: Root, mounted: Mapping[int, Filesystem], unread: list[str]) -> list[Part]:
+    """Show the further filesystems below the root, where its fstab mounts them. Returns them, outermost first."""
+    parts: list[Part] = []
     lines = fstab.entries(root.text("/etc/fstab") or "")
     for spec, where, _kind, _options in sorted(lines, key=lambda line: line[1].count("/") if line[1] != "/" else 0):
         one = fstab.named(spec, list(mounted.values()))
@@ -116,6 +117,8 @@ def _assemble(mounts: Mounts, root: Root, mounted: Mapping[int, Filesystem], unr
             unread.append(f"{one}: its mount point {where} is not there")
             continue
         mounts.bind(str(one.number), onto)
+        parts.append(Part(f"/{onto.relative_to(root.top)}", mounts.place / str(one.number)))
+    return parts
 
 
 def _esp_files(raw: Path, found: list[Filesystem], unread: list[str]) -> list[str]:

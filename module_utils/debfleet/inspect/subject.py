@@ -34,6 +34,14 @@ class Filesystem:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A filesystem of an opened image: its mount point in the image, and where it is mounted in the holder's eyes."""
+
+    where: str
+    place: Path
+
+
+@dataclass(frozen=True)
 class Subject:
     """An image opened for reading.
 
@@ -44,6 +52,8 @@ class Subject:
     :param scratch: an empty folder for what a check has to copy.
     :param unread: what could not be read when opening it.
     :param has_root: whether there is a root tree at all.
+    :param holder: the pid of the process in whose mount namespace the image is mounted; 0 for a plain tree.
+    :param parts: the root's filesystem, and those mounted below it.
     """
 
     root: Root
@@ -55,3 +65,5 @@ class Subject:
     scratch: Path | None = None
     unread: list[str] = field(default_factory=list)
     has_root: bool = True
+    holder: int = 0
+    parts: tuple[Part, ...] = ()
