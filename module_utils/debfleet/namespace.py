@@ -26,13 +26,14 @@ ENVIRONMENT = {
 }
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
-# $1 is the root; what follows `--` is the command, run on the host. The device nodes are bound one by one: no disk of
-# the host is seen.
+# $1 is the root, then what is bound where in it; what follows `--` is the command, run on the host. The device nodes are
+# bound one by one: no disk of the host is seen. The kernel's settings are the host's: they can't be written.
 INIT = r"""
 set -e
 root=$1; shift
-while [ "$1" != -- ]; do mount --bind "$1" "$root$2"; shift 2; done; shift
 mount -t proc proc "$root/proc"
+mount --bind "$root/proc/sys" "$root/proc/sys"
+mount -o remount,bind,ro "$root/proc/sys"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
 for node in null zero full random urandom tty; do
@@ -49,10 +50,15 @@ mount -t tmpfs -o mode=0755 tmpfs "$root/run"
 mkdir -m 1777 "$root/run/lock"
 printf '#!/bin/sh\nexit 101\n' > "$root/run/.policy-rc.d"; chmod 755 "$root/run/.policy-rc.d"
 mount --bind "$root/run/.policy-rc.d" "$root/usr/sbin/policy-rc.d"
+while [ "$1" != -- ]; do
+  case $2 in /run/*) mkdir -p "$root$2" ;; esac
+  mount --bind "$1" "$root$2"; shift 2
+done
+shift
 exec "$@"
 """
 
-# The host's resolver; then into the root. $1 is the root.
+# A copy of the host's resolver, for what is written to it is lost; then into the root. $1 is the root.
 ENTER = r"""
 set -e
 root=$1; shift
@@ -62,7 +68,8 @@ case "$resolv" in
     target="$root/${resolv#../}"; mkdir -p "${target%/*}"; cat /etc/resolv.conf > "$target" 2>/dev/null || : ;;
   "")
     if [ -e "$root/etc/resolv.conf" ] && [ -e /etc/resolv.conf ]; then
-      mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
+      cat /etc/resolv.conf > "$root/run/.resolv.conf"
+      mount --bind "$root/run/.resolv.conf" "$root/etc/resolv.conf"
     fi ;;
 esac
 exec chroot "$root" "$@"
@@ -107,7 +114,7 @@ def run_in_root(
     It has /proc, a small /dev, an empty /run, the host's resolver and proxies, and no way to start services
     (policy-rc.d).
 
-    :param binds: host path to path inside the tree, bound while it runs; both must exist.
+    :param binds: host path to path inside the tree, bound while it runs; both must exist, but for folders in /run.
     """
     variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **proxies(), **(env or {})}.items()]
     command = ["sh", "-c", ENTER, "sh", str(root), "/usr/bin/env", "-i", *variables, *map(str, argv)]
