@@ -67,7 +67,9 @@ def builds(folder: Path, *, verify: bool = False) -> list[Build]:
     :param verify: read each image whole, and compare its bytes with what metadata.json says of them.
     """
     if not folder.is_dir():
-        raise DebfleetError(f"there is no folder {folder}", hint="name the folder that builds were put in: image list DIR")
+        raise DebfleetError(
+            f"there is no folder {folder}", hint="name the folder that builds were put in: image list DIR"
+        )
     return sorted(_found(folder, verify), key=lambda build: (build.name, build.state != "ok", build.path))
 
 
@@ -222,4 +224,6 @@ def _row(build: Build) -> tuple[str, ...]:
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     pairs = zip(COLUMNS, cells, widths, strict=True)
-    return "  ".join(f"{cell:>{width}}" if name in NUMBERS else f"{cell:{width}}" for name, cell, width in pairs).rstrip()
+    return "  ".join(
+        f"{cell:>{width}}" if name in NUMBERS else f"{cell:{width}}" for name, cell, width in pairs
+    ).rstrip()

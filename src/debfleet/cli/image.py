@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`debfleet image`: looking at finished images."""
+"""`debfleet image`: looking at finished images, listing and comparing them, entering them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from typing import Any
 
 from debfleet.common.errors import FINDINGS, OK, DebfleetError
 
+WHAT = "build/NAME, an image file of any format, or a root tree"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+    _configure_inspect(verbs)
+    _configure_list(verbs)
+    _configure_shell(verbs)
+
+
+def _configure_inspect(verbs: Any) -> None:
     look = verbs.add_parser(
         "inspect",
         help="what an image holds that it should not",
@@ -23,8 +31,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "not be read.",
     )
     look.add_argument("--json", action="store_true", help="print the report as JSON (schemas/inspection.json)")
-    look.add_argument("path", metavar="PATH", type=Path, help="build/NAME, an image file of any format, or a root tree")
+    look.add_argument("path", metavar="PATH", type=Path, help=WHAT)
     look.set_defaults(run=run_inspect)
+
+
+def _configure_list(verbs: Any) -> None:
+    table = verbs.add_parser(
+        "list",
+        help="what a folder of builds holds",
+        description="A table of the images in a folder of builds: finished ones with their sizes, times, proof and "
+        "inspection, builds that run, logs of those that failed. What is broken is told below its line. Exit 1 when an "
+        "image is broken, else 0.",
+    )
+    table.add_argument("--json", action="store_true", help="print the list as JSON (schemas/images.json)")
+    table.add_argument("--verify", action="store_true", help="read each image whole, and compare its SHA-256")
+    table.add_argument("dir", nargs="?", metavar="DIR", type=Path, default=Path("build"), help="default: build")
+    table.set_defaults(run=run_list)
+
+
+def _configure_shell(verbs: Any) -> None:
+    shell = verbs.add_parser(
+        "shell",
+        help="a shell in an image, on a throw-away copy",
+        description="Enter an image, of debfleet or of another tool, in namespaces of its own. What is written goes to "
+        "an overlay that ends with the shell; the image's file is never changed. The exit code is the command's.",
+    )
+    shell.add_argument("--network", action="store_true", help="with the builder's network; else there is none")
+    shell.add_argument("path", metavar="IMAGE", type=Path, help=WHAT)
+    command = shell.add_argument("command", metavar="-- CMD …", nargs=argparse.REMAINDER, default=[])
+    command.help = "a command with its arguments; a shell when left out"
+    shell.set_defaults(run=run_shell, usage=shell.error)
 
 
 def run_inspect(args: argparse.Namespace) -> int:
@@ -40,6 +76,37 @@ def run_inspect(args: argparse.Namespace) -> int:
         text = report.to_text(quiet=args.quiet, verbose=bool(args.verbose))
     sys.stdout.write(text + "\n")
     return OK if report.ok else FINDINGS
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Print the list of one folder."""
+    from debfleet.common.folder import listing
+
+    found = listing.builds(args.dir, verify=args.verify)
+    if args.json:
+        told = {"schema_version": listing.SCHEMA_VERSION, "images": [build.to_dict() for build in found]}
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+    elif found:
+        sys.stdout.write(listing.to_text(found, header=not args.quiet))
+    elif not args.quiet:
+        print(f"{args.dir} holds no images yet")
+    return FINDINGS if any(build.state == "broken" for build in found) else OK
+
+
+def run_shell(args: argparse.Namespace) -> int:
+    """Run a shell or a command in one image."""
+    from debfleet.common.shell import visit
+
+    options, command = _split(args.command)
+    if unknown := [word for word in options if word != "--network"]:
+        args.usage(f"{unknown[0]}: a command comes after --")
+    return visit.enter(args.path, command, network=args.network or "--network" in options)
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before `--`, and the command behind it. (argparse itself takes every `--` out of a command.)"""
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
 
 
 def manifest_beside(path: Path) -> dict[str, Any] | None:
