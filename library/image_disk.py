@@ -135,6 +135,7 @@ layout:
         mountopts: []
         mode: null
         format_command: null
+        features: []
 """
 
 import secrets

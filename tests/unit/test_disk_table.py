@@ -21,6 +21,8 @@ class Toy:
     """A filesystem that is a UUID and the names in a folder."""
 
     made_empty: bool = False
+    packages: tuple[str, ...] = ("toyfs-progs",)
+    least: int = 0
 
     def make(self, disk: Path, part: layout.Partition) -> None:
         raise NotImplementedError

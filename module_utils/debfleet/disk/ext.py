@@ -55,6 +55,7 @@ class Ext:
                 self._fill_by_command(disk, part, [*options, "-E", ",".join(extended)], masks)
             else:
                 extended += ["assume_storage_prezeroed=1", f"offset={part.start}"]
+                options += ["-O", ",".join(part.features)] if part.features else []
                 options += ["-t", self.name, "-E", ",".join(extended), *self._inodes(part, share)]
                 run_masked(["mke2fs", *options, str(disk), f"{part.size // 1024}k"], masks)
         except CommandError as error:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from .combinations import TABLE
 from .drawing import bar
 from .limits import troubles
 from .shape import ALIGNMENT, PRIMARIES, Layout, LayoutError, Partition
@@ -49,7 +51,16 @@ def plan(volume: Mapping[str, Any], *, firmware: str, bootloader: str, seed: str
             number, position = index + 2, position + ALIGNMENT
         partitions.append(_partition(asked[index], number, position, count, kind, disk, seed))
         position += count
-    return Layout(kind, size, disk, tuple(partitions))
+    return _readable(Layout(kind, size, disk, tuple(partitions)), bootloader)
+
+
+def _readable(made: Layout, bootloader: str) -> Layout:
+    """The layout with what its bootloader reads made such that it can."""
+    row = TABLE.get(bootloader)
+    if row is None or not row.features or made.boot.filesystem != "ext4":
+        return made
+    parts = (replace(part, features=row.features) if part is made.boot else part for part in made.partitions)
+    return replace(made, partitions=tuple(parts))
 
 
 def _partition(wish: Wish, number: int, start: int, size: int, kind: str, disk: str, seed: str) -> Partition:

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import sizes
+from .combinations import TABLE
+from .filesystems import FILESYSTEMS
 from .shape import ALIGNMENT, PRIMARIES, SECTOR, LayoutError
 from .space import Wish, declared, logicals, overhead, shared_out, volume_size, wishes
 
 MBR_END = 2**32 * SECTOR  # what a sector number of 32 bits reaches
 MOST = {"none": 1, "gpt": 128, "msdos": 60}  # of msdos, sfdisk's limit
-TAKES_MAP = ("grub", "systemd-boot")
 NO_MOUNTS = ("bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys")
 MOUNT = r"[A-Za-z0-9_+@:][A-Za-z0-9_+@:.-]*(/[A-Za-z0-9_+@:.][A-Za-z0-9_+@:.-]*)*"
 SET_MAP = "set volume.partitions.type to gpt or msdos"
@@ -33,7 +34,7 @@ def troubles(volume: Mapping[str, Any], *, firmware: str, bootloader: str) -> li
     if found:
         return found
     asked = wishes(volume, firmware, bootloader)
-    return list(_relative(volume, asked)) or list(_absolute(volume, asked))
+    return [*_relative(volume, asked), *_primary(volume, asked, bootloader)] or list(_absolute(volume, asked))
 
 
 def _exact(count: int) -> str:
@@ -84,7 +85,7 @@ def _maps(volume: Mapping[str, Any], firmware: str, bootloader: str) -> Iterator
         if name != "root":
             yield LayoutError(f"{name} needs a partition map; without one there is only root",
                               where=f"volume.partitions.{name}", hint=SET_MAP)  # fmt: skip
-    if bootloader in TAKES_MAP:
+    if bootloader in TABLE and kind not in TABLE[bootloader].maps:
         yield LayoutError(f"the bootloader {bootloader} needs a partition map", where="volume.partitions.type",
                           hint=f"{SET_MAP}, or system.bootloader to none")  # fmt: skip
 
@@ -111,6 +112,21 @@ def _relative(volume: Mapping[str, Any], asked: list[Wish]) -> Iterator[LayoutEr
                                   hint="set volume.size")  # fmt: skip
 
 
+def _primary(volume: Mapping[str, Any], asked: list[Wish], bootloader: str) -> Iterator[LayoutError]:
+    """A /boot, or root without one, among the logical partitions, for a bootloader whose boot code knows none."""
+    row, kind = TABLE.get(bootloader), volume["partitions"]["type"]
+    if row is None or not row.primary or not logicals(kind, len(asked)):
+        return
+    names = [wish.name for wish in asked]
+    name = "boot" if "boot" in names else "root"
+    if names.index(name) >= PRIMARIES:
+        yield LayoutError(
+            f"{bootloader} boots a primary partition, and {name} would be a logical one",
+            where=f"volume.partitions.{name}",
+            hint=f"let {name} be one of the first {PRIMARIES}, or set volume.partitions.type to gpt",
+        )
+
+
 def _absolute(volume: Mapping[str, Any], asked: list[Wish]) -> Iterator[LayoutError]:
     """Partitions that don't fit on the volume, or beyond what their map reaches."""
     kind, size = volume["partitions"]["type"], volume_size(volume, asked)
@@ -135,6 +151,10 @@ def _absolute(volume: Mapping[str, Any], asked: list[Wish]) -> Iterator[LayoutEr
         if count < ALIGNMENT:
             yield LayoutError(f"nothing is left for {wish.name} on the volume of {_exact(size)}", where=wish.where,
                               hint="enlarge volume.size, or make a partition smaller")  # fmt: skip
+        elif wish.filesystem in FILESYSTEMS and count < FILESYSTEMS[wish.filesystem].least:
+            least = _exact(FILESYSTEMS[wish.filesystem].least)
+            yield LayoutError(f"{wish.name} of {_exact(count)} is too small for {wish.filesystem}, which needs {least}",
+                              where=wish.where, hint=f"enlarge {wish.where}, or take ext4")  # fmt: skip
         elif kind == "msdos" and end > MBR_END:
             yield LayoutError(f"{wish.name} would end beyond the 2 TiB that a map msdos reaches", where=wish.where,
                               hint="set volume.partitions.type to gpt")  # fmt: skip

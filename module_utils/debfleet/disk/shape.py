@@ -23,7 +23,7 @@ class Partition:
     """A partition: where it lies (bytes) and what it holds.
 
     `number` is the one that the kernel gives it, 0 where the filesystem takes the whole disk. `type` is a GPT's GUID or
-    an MBR's hexadecimal type, empty without a map.
+    an MBR's hexadecimal type, empty without a map. `features` are those that mke2fs shall give or leave out (``^``).
     """
 
     number: int
@@ -39,6 +39,7 @@ class Partition:
     mountopts: tuple[str, ...] = ()
     mode: str | None = None
     format_command: tuple[str, ...] | None = None
+    features: tuple[str, ...] = ()
 
     @property
     def end(self) -> int:
@@ -73,6 +74,7 @@ class Layout:
             options = {
                 "mountopts": tuple(one.get("mountopts") or ()),
                 "format_command": tuple(command) if command else None,
+                "features": tuple(one.get("features") or ()),
             }
             partitions.append(Partition(**{**one, **options}))
         return cls(written["map"], written["size"], written["disk_uuid"], tuple(partitions))

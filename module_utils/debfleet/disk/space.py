@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import sizes
+from .combinations import TABLE
 from .shape import ALIGNMENT, PRIMARIES
 
 BIOS_GRUB_SIZE = 1 * ALIGNMENT
-ESP_SIZE = {"grub": 64 * ALIGNMENT, "systemd-boot": 512 * ALIGNMENT}  # in systemd-boot's lie the kernels too
 ESP_NAME = "boot/efi"  # a manifest may declare the ESP itself
 MAP_SIZE = {"none": 0, "msdos": ALIGNMENT, "gpt": 2 * ALIGNMENT}  # a GPT has a copy at the end
 
@@ -50,8 +50,9 @@ def needed(kind: str, firmware: str, bootloader: str) -> Iterator[Wish]:
     """The partitions that firmware and bootloader need on a map of this kind, beside the manifest's."""
     if kind == "gpt" and firmware in ("bios", "both") and bootloader == "grub":
         yield Wish("bios_grub", None, sizes.Bytes(BIOS_GRUB_SIZE), {})
-    if kind != "none" and firmware in ("uefi", "both") and bootloader in ESP_SIZE:
-        yield Wish("esp", "vfat", sizes.Bytes(ESP_SIZE[bootloader]), {})
+    row = TABLE.get(bootloader)
+    if kind != "none" and firmware in ("uefi", "both") and row and row.esp:
+        yield Wish("esp", "vfat", sizes.Bytes(row.esp), {})
 
 
 def wishes(volume: Mapping[str, Any], firmware: str, bootloader: str) -> list[Wish]:

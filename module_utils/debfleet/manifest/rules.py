@@ -8,32 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import sizes
-from ..disk import limits
+from ..disk import combinations, limits
+from ..disk.combinations import BIOS, FIRMWARE_MAPS, TABLE, UEFI
 from .problems import Keys, Positions, Problem
 
-ARCHITECTURES = {
-    "grub": ("amd64", "i386", "arm64", "armhf", "loong64", "ppc64el", "riscv64"),
-    "extlinux": ("amd64", "i386"),
-    "systemd-boot": ("amd64", "arm64", "armhf", "i386", "loong64", "riscv64"),
-    "pvgrub": ("amd64", "i386"),
-    "none": (),
-}
-BIOS = ("amd64", "i386")
-UEFI = ("amd64", "i386", "arm64", "armhf", "loong64", "riscv64")
-FIRMWARES = {
-    "grub": ("bios", "uefi", "both"),
-    "extlinux": ("bios",),
-    "systemd-boot": ("uefi",),
-    "pvgrub": ("bios",),
-    "none": ("bios", "uefi", "both"),
-}
-MAPS = {
-    "grub": ("gpt", "msdos"),
-    "extlinux": ("none", "msdos", "gpt"),
-    "systemd-boot": ("gpt",),
-    "pvgrub": ("none", "msdos", "gpt"),
-    "none": ("none", "msdos", "gpt"),
-}
 MOST_SPARED = 2 * sizes.UNITS["MiB"]
 # The users and groups of the package base-passwd, in every image.
 THERE = (
@@ -91,7 +69,7 @@ def disk(view: View) -> Iterator[Problem]:
         return
     for trouble in limits.troubles(volume, firmware=firmware or "bios", bootloader=bootloader or "none"):
         keys = tuple(trouble.where.split(".")) if trouble.where else ("volume", "partitions")
-        if keys == ("volume", "partitions", "type") and bootloader in MAPS:
+        if keys == ("volume", "partitions", "type") and bootloader in TABLE:
             continue  # a rule below says it with what is allowed
         message = trouble.what + (f": {trouble.why}" if trouble.why else "").replace("\n", "; ")
         yield view.wrong(keys, message, hint=trouble.hint)
@@ -113,20 +91,39 @@ def booted(view: View) -> Iterator[Problem]:
     """A bootloader that the map, the firmware or the architecture can't take."""
     bootloader, architecture = view.get("system", "bootloader"), view.get("system", "architecture")
     firmware, kind = view.get("system", "firmware"), view.get("volume", "partitions", "type")
-    if bootloader not in MAPS:
+    if bootloader not in TABLE:
         return
-    keys = ("system", "bootloader")
-    takes = ARCHITECTURES[bootloader]
-    if takes and architecture and architecture not in takes:
-        fit = [name for name, there in ARCHITECTURES.items() if not there or architecture in there]
+    keys, row = ("system", "bootloader"), TABLE[bootloader]
+    if row.architectures and architecture and architecture not in row.architectures:
+        fit = [name for name, one in TABLE.items() if not one.architectures or architecture in one.architectures]
         yield view.wrong(keys, f"{bootloader} does not boot {architecture}", allowed=fit)
-    if kind and kind not in MAPS[bootloader]:
-        fit = [name for name, maps in MAPS.items() if kind in maps]
+    if kind and kind not in row.maps:
+        fit = [name for name, one in TABLE.items() if kind in one.maps]
         yield view.wrong(keys, f"{bootloader} can't boot a disk whose map is {kind}", allowed=fit,
-                         hint=f"or set volume.partitions.type to {' or '.join(MAPS[bootloader])}")  # fmt: skip
-    if firmware and firmware not in FIRMWARES[bootloader]:
+                         hint=f"or set volume.partitions.type to {' or '.join(row.maps)}")  # fmt: skip
+    if firmware and firmware not in row.firmwares:
         yield view.wrong(("system", "firmware"), f"{bootloader} is not started by {firmware}",
-                         allowed=list(FIRMWARES[bootloader]))  # fmt: skip
+                         allowed=list(row.firmwares))  # fmt: skip
+
+
+def readable(view: View) -> Iterator[Problem]:
+    """Kernels in a filesystem that the bootloader can't read."""
+    bootloader, partitions = view.get("system", "bootloader"), view.get("volume", "partitions")
+    if bootloader not in TABLE or not isinstance(partitions, Mapping):
+        return
+    name = "boot" if isinstance(partitions.get("boot"), Mapping) else "root"
+    if not isinstance(partitions.get(name), Mapping):
+        return
+    filesystem = view.get("volume", "partitions", name, "filesystem")
+    if filesystem is None or combinations.reads(bootloader, filesystem):
+        return
+    apart = "or give the kernels a partition of their own, as boot: {size: 512MiB, filesystem: ext4}"
+    yield view.wrong(
+        ("volume", "partitions", name, "filesystem"),
+        f"{bootloader} can't read {filesystem}, in which the kernels would lie",
+        allowed=list(TABLE[bootloader].reads),
+        hint=apart if name == "root" and partitions.get("type") != "none" else "",
+    )
 
 
 def started(view: View) -> Iterator[Problem]:
@@ -134,15 +131,15 @@ def started(view: View) -> Iterator[Problem]:
     architecture, firmware = view.get("system", "architecture"), view.get("system", "firmware")
     kind, bootloader = view.get("volume", "partitions", "type"), view.get("system", "bootloader")
     keys = ("system", "firmware")
-    if not firmware or bootloader in ("none", None):
+    if not firmware or bootloader not in TABLE or not TABLE[bootloader].by_firmware:
         return
     fit = [word for word, there in (("bios", BIOS), ("uefi", UEFI), ("both", BIOS)) if architecture in there]
     if architecture and firmware in ("bios", "both") and architecture not in BIOS and fit:
         yield view.wrong(keys, f"{architecture} has no BIOS", allowed=fit)
-    if kind == "none" and firmware != "bios":
+    if kind == "none" and kind not in FIRMWARE_MAPS[firmware]:
         yield view.wrong(keys, f"{firmware} needs a partition map", allowed=["bios"],
                          hint="or set volume.partitions.type to gpt")  # fmt: skip
-    if kind == "msdos" and firmware == "both":
+    if kind == "msdos" and kind not in FIRMWARE_MAPS[firmware]:
         yield view.wrong(keys, "one disk for BIOS and UEFI needs a GPT", allowed=["bios", "uefi"],
                          hint="or set volume.partitions.type to gpt")  # fmt: skip
 
@@ -248,7 +245,7 @@ def one_charmap(view: View) -> Iterator[Problem]:
         yield view.wrong(("system", "locale"), f"names another charmap than system.charmap, {charmap}", hint=hint)
 
 
-RULES: tuple[Rule, ...] = (disk, taken, booted, started, ec2, lvm, packages, userspace, one_user, one_charmap)
+RULES: tuple[Rule, ...] = (disk, taken, booted, readable, started, ec2, lvm, packages, userspace, one_user, one_charmap)
 
 
 def warnings(view: View) -> list[Problem]:
