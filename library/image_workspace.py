@@ -41,6 +41,10 @@ options:
     description: Bytes that the packages take once installed. Needed for C(state=tree).
     type: int
     default: 0
+  in_memory:
+    description: Whether C(state=tree) fails where the tree does not fit into memory; else it takes the work folder.
+    type: bool
+    default: false
   build:
     description: Folder of the running build, where its log, progress and ledger live. Playbooks need not give it.
     type: path
@@ -114,6 +118,7 @@ class Params:
     failed_log: str
     owner: int | None
     installed_size: int
+    in_memory: bool
     build: str | None
 
 
@@ -122,7 +127,9 @@ def apply(params: Params, check_mode: bool) -> dict[str, Any]:
     path = Path(params.path).absolute()
     workspace = Workspace(params.build_id, path, Path(params.failed_log).absolute())
     if params.state == "tree":
-        return {"changed": True, "root": str(path / "root" if check_mode else workspace.tree(params.installed_size))}
+        if check_mode:
+            return {"changed": True, "root": str(path / "root")}
+        return {"changed": True, "root": str(workspace.tree(params.installed_size, in_memory=params.in_memory))}
     if params.state == "present":
         if check_mode:
             return {"changed": True, "healed": []}
@@ -146,6 +153,7 @@ def main() -> None:
             "failed_log": {"type": "path", "required": True},
             "owner": {"type": "int"},
             "installed_size": {"type": "int", "default": 0},
+            "in_memory": {"type": "bool", "default": False},
             "build": {"type": "path"},
         },
         required_if=[("state", "present", ["owner"])],

@@ -65,15 +65,22 @@ class Workspace:
             raise
         return told
 
-    def tree(self, installed_size: int) -> Path:
+    def tree(self, installed_size: int, *, in_memory: bool = False) -> Path:
         """Make the folder for a root tree of about `installed_size` bytes: in memory where it fits, else in the work
-        folder. Raises MissingError where it fits in neither.
+        folder, unless it must be `in_memory`. Raises MissingError where it fits in neither.
         """
         needed = int(installed_size * HEADROOM)
         root = self.work / "root"
-        if memory_free() - RESERVE > needed:
+        if (free := memory_free()) - RESERVE > needed:
             root = MEMORY / f"debfleet-{self.build_id}" / "root"
             held_ledger(self.work).add("folder", path=str(root.parent))
+        elif in_memory:
+            raise MissingError(
+                f"a tree of {shown(needed)} does not fit into memory",
+                where="plugins.tmpfs_workspace",
+                why=f"{shown(free)} of memory are free, of which {shown(RESERVE)} are left to the rest of the machine",
+                hint="free some, or leave tmpfs_workspace out: then the tree lies on the disk",
+            )
         elif shutil.disk_usage(self.work).free < needed:
             raise MissingError(
                 f"there is no room for a tree of {shown(needed)}",

@@ -339,11 +339,11 @@ def test_a_key_of_another_section_is_told_where_it_belongs(tmp_path: Path) -> No
 def test_what_is_declared_but_not_built_is_named(tmp_path: Path) -> None:
     volume = {"backing": "vdi", "partitions": {"root": {"size": "2GiB", "filesystem": "xfs"}}}
     data = good(provider={"name": "virtualbox"}, volume=volume)
-    data["plugins"]["ntp"] = {"servers": ["a.example"]}
+    data["plugins"]["opennebula"] = {}
     checked = check_data(tmp_path, data)
     accepted(checked)
     assert checked.not_built == (
-        "provider_virtualbox", "plugin_ntp", "volume.backing vdi",
+        "provider_virtualbox", "plugin_opennebula", "volume.backing vdi",
     )  # fmt: skip
 
 

@@ -60,10 +60,10 @@ def test_the_plan_lists_phases_tasks_disk_and_packages(repo: Path, capsys: pytes
 
 def test_the_plan_names_what_is_not_built(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "m.yml"
-    path.write_text(GOOD.format("x").replace("kvm", "virtualbox").replace("cloud_init", "ntp"))
+    path.write_text(GOOD.format("x").replace("kvm", "virtualbox").replace("cloud_init", "opennebula"))
     assert main(["manifest", "plan", str(path)]) == 0
     said = capsys.readouterr().out
-    assert "not built yet: provider_virtualbox" in said and "not built yet: plugin_ntp" in said
+    assert "not built yet: provider_virtualbox" in said and "not built yet: plugin_opennebula" in said
 
 
 def test_a_plan_of_a_bad_manifest_is_its_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import journal
 from ..errors import DebfleetError
+from . import copying
 from .request import Tree, expect_keys, expect_list, expect_path
 
 MODE = 0o644
@@ -56,10 +57,11 @@ def check_patterns(value: Any) -> None:
 
 def _check_mode(item: Mapping[str, Any]) -> None:
     if item.get("mode") is not None:
-        _mode(item, 0)
+        mode_of(item, 0)
 
 
-def _mode(item: Mapping[str, Any], default: int) -> int:
+def mode_of(item: Mapping[str, Any], default: int) -> int:
+    """The mode that an item has in octal digits, or the default. Raises ValueError for one that is none."""
     mode = item.get("mode")
     if mode is None:
         return default
@@ -77,17 +79,27 @@ def write_files(tree: Tree, value: list[dict[str, Any]]) -> None:
         _make_parents(tree, item["path"])
         if "content" in item:
             _replace(path, str(item["content"]).encode())
-            path.chmod(_mode(item, MODE))
+            path.chmod(mode_of(item, MODE))
         else:
             source = Path(item["source"])
             if source.is_dir():
-                shutil.copytree(source, path, symlinks=True, dirs_exist_ok=True)
-                if item.get("mode") is not None:
-                    path.chmod(_mode(item, FOLDER_MODE))
-            else:
-                _replace(path, source.read_bytes())
-                path.chmod(_mode(item, stat.S_IMODE(source.stat().st_mode)))
+                _copy_folder(tree, source, item)
+                continue
+            _replace(path, source.read_bytes())
+            path.chmod(mode_of(item, stat.S_IMODE(source.stat().st_mode)))
         _own(tree, path, item)
+
+
+def _copy_folder(tree: Tree, source: Path, item: Mapping[str, Any]) -> None:
+    """Copy a folder with all it holds; owner and group are those of all that is copied, the mode that of the folder."""
+    owner = lookup(tree, "passwd", item.get("owner") or "root")
+    group = lookup(tree, "group", item.get("group") or "root")
+    mode = mode_of(item, 0) if item.get("mode") is not None else None
+    listed = [copying.Entry(source, item["path"], stat.S_IFDIR), *copying.entries(source, item["path"])]
+    copying.check(tree, listed)
+    copying.copy(tree, listed[0], copying.Ownership(owner, group, mode, named=True))
+    for entry in listed[1:]:
+        copying.copy(tree, entry, copying.Ownership(owner, group))
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -103,7 +115,7 @@ def make_folders(tree: Tree, value: list[dict[str, Any]]) -> None:
         _make_parents(tree, item["path"])
         path = tree.path(item["path"])
         path.mkdir(exist_ok=True)
-        path.chmod(_mode(item, FOLDER_MODE))
+        path.chmod(mode_of(item, FOLDER_MODE))
         _own(tree, path, item)
 
 
@@ -151,15 +163,11 @@ def _make_parents(tree: Tree, inside: str) -> None:
 
 
 def _own(tree: Tree, path: Path, item: Mapping[str, Any]) -> None:
+    mode = path.lstat().st_mode
     owner = lookup(tree, "passwd", item.get("owner") or "root")
-    group = lookup(tree, "group", item.get("group") or "root")
-    source = Path(item.get("source") or "/nonexistent")
-    copied = [path / below.relative_to(source) for below in source.rglob("*")] if source.is_dir() else []
-    for one in [path, *copied]:
-        mode = one.lstat().st_mode
-        os.chown(one, owner, group, follow_symlinks=False)
-        if not stat.S_ISLNK(mode):  # chown takes set-user-ID away
-            one.chmod(stat.S_IMODE(mode))
+    os.chown(path, owner, lookup(tree, "group", item.get("group") or "root"), follow_symlinks=False)
+    if not stat.S_ISLNK(mode):  # chown takes set-user-ID away
+        path.chmod(stat.S_IMODE(mode))
 
 
 def lookup(tree: Tree, database: str, name: str | int) -> int:

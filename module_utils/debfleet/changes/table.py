@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import boot, commands, files, packages, system, users
+from . import boot, commands, files, overlay, packages, preseed, system, users
 from .request import Tree
 
 
@@ -27,6 +27,8 @@ KINDS = {
     "links": Kind(files.check_links, files.make_links),
     "remove": Kind(files.check_patterns, files.remove),
     "empty": Kind(files.check_patterns, files.empty),
+    "overlay": Kind(overlay.check_overlay, overlay.lay_over),
+    "debconf": Kind(preseed.check_debconf, preseed.preseed),
     "users": Kind(users.check_users, users.set_users),
     "commands": Kind(commands.check_commands, commands.run_commands),
     "services": Kind(commands.check_services, commands.set_services),

@@ -28,6 +28,8 @@ APT_LINE = re.compile(
     r"(\{apt_mirror\}|[a-z+]+:/{0,3})[^\s\[\]'\"`\\$;|<>@]*[ \t]+"  # the address, without a password
     r"(\./|[A-Za-z0-9./_+~{}%-]*/|[A-Za-z0-9./_+~{}%-]+([ \t]+[a-z0-9][A-Za-z0-9./_+-]*)+)[ \t]*\Z"
 )
+SELECTION_TYPES = "string|boolean|select|multiselect|note|text|password|error|title|seen"
+SELECTION = re.compile(rf"\s*(#.*)?\Z|\s*[^\s#]\S*[ \t]+\S+[ \t]+({SELECTION_TYPES})([ \t].*)?\Z")
 
 
 @cache
@@ -76,6 +78,12 @@ def is_apt_line(word: str) -> bool:
     return bool(APT_LINE.match(word))
 
 
+def is_selections(text: str) -> bool:
+    """Whether each line is an answer as debconf-set-selections reads it; one that ends in a backslash goes on."""
+    lines = text.replace("\\\n", " ").splitlines()
+    return all(SELECTION.match(line) for line in lines) and any(line.split("#")[0].strip() for line in lines)
+
+
 @dataclass(frozen=True)
 class Format:
     """A check, and what it allows: in words, and the words themselves where they can be listed."""
@@ -90,5 +98,6 @@ FORMATS = {
     "locale": Format(is_locale, "a locale that glibc has, as en_US or de_DE.UTF-8", locales),
     "charmap": Format(lambda word: word in CHARMAPS, "a character map that glibc has", lambda: frozenset(CHARMAPS)),
     "package": Format(is_package, "a package name, name/suite, name=version, or the path of a local .deb"),
+    "debconf-answer": Format(is_selections, "lines of OWNER QUESTION TYPE VALUE, as `tzdata tzdata/Areas select Etc`"),
     "apt-line": Format(is_apt_line, "deb or deb-src, [options], an address without password, a suite, components"),
 }
