@@ -11,6 +11,7 @@ from typing import Any
 
 from debfleet.common.errors import FINDINGS, OK, DebfleetError
 
+SECTIONS = ("packages", "sizes", "files", "layout", "manifest", "boot")  # of a comparison
 WHAT = "build/NAME, an image file of any format, or a root tree"
 
 
@@ -19,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     _configure_inspect(verbs)
     _configure_list(verbs)
+    _configure_diff(verbs)
     _configure_shell(verbs)
 
 
@@ -47,6 +49,24 @@ def _configure_list(verbs: Any) -> None:
     table.add_argument("--verify", action="store_true", help="read each image whole, and compare its SHA-256")
     table.add_argument("dir", nargs="?", metavar="DIR", type=Path, default=Path("build"), help="default: build")
     table.set_defaults(run=run_list)
+
+
+def _configure_diff(verbs: Any) -> None:
+    diff = verbs.add_parser(
+        "diff",
+        help="what differs between two images",
+        description="Compare two images, of debfleet or of another tool: packages, sizes, files (type, mode, owner, "
+        "content, links, extended attributes; not times), layout, manifest, boot time. A summary first, details with "
+        "-v or --show. Exit 0 when they are the same, 1 when they differ; sizes on the disk and boot times alone are "
+        "no difference.",
+    )
+    diff.add_argument("--json", action="store_true", help="print all as JSON (schemas/image-diff.json)")
+    diff.add_argument(
+        "--show", metavar="SECTION", action="append", default=[], choices=SECTIONS, help="details of a section (again)"
+    )
+    diff.add_argument("a", metavar="A", type=Path, help=WHAT)
+    diff.add_argument("b", metavar="B", type=Path, help="the same")
+    diff.set_defaults(run=run_diff)
 
 
 def _configure_shell(verbs: Any) -> None:
@@ -91,6 +111,20 @@ def run_list(args: argparse.Namespace) -> int:
     elif not args.quiet:
         print(f"{args.dir} holds no images yet")
     return FINDINGS if any(build.state == "broken" for build in found) else OK
+
+
+def run_diff(args: argparse.Namespace) -> int:
+    """Compare two images and print what differs."""
+    from debfleet.common import compare
+    from debfleet.common.ledger import heal
+
+    heal()
+    found = compare.compare(args.a, args.b)
+    if args.json:
+        print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        print(found.to_text(SECTIONS if args.verbose else args.show), end="")
+    return OK if found.same else FINDINGS
 
 
 def run_shell(args: argparse.Namespace) -> int:
