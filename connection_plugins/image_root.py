@@ -19,6 +19,13 @@ options:
       - name: ansible_image_root
     type: path
     required: true
+  build:
+    description:
+      - Folder of the build that lends the tree a Python and apt its sources while commands run, at C(/run/.debfleet).
+      - Without it, the tree's own Python is needed.
+    vars:
+      - name: ansible_image_build
+    type: path
 """
 
 import shutil
@@ -29,6 +36,7 @@ from ansible.plugins.connection import ConnectionBase
 
 from debfleet.common.changes.request import Tree
 from debfleet.common.namespace import run_in_root
+from debfleet.controller.inside import Inside
 
 
 class Connection(ConnectionBase):
@@ -39,7 +47,7 @@ class Connection(ConnectionBase):
     has_tty = False
 
     def _connect(self) -> Connection:
-        if not (Path(self.get_option("root")) / "usr/bin/python3").exists():
+        if self._inside() is None and not (Path(self.get_option("root")) / "usr/bin/python3").exists():
             # Not a failure to connect: a host that can't be reached would get no clean-up.
             raise AnsibleError(
                 "the image has no Python, which ordinary modules need: let the plugin install python3 in "
@@ -48,13 +56,25 @@ class Connection(ConnectionBase):
         self._connected = True
         return self
 
+    def _inside(self) -> Inside | None:
+        build = self.get_option("build")
+        return Inside(Path(self.get_option("root")), Path(build)) if build else None
+
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a shell command line inside the tree."""
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
-        done = run_in_root(self.get_option("root"), ["/bin/sh", "-c", cmd], stdin=in_data, check=False)
+        inside = self._inside()
+        done = run_in_root(
+            self.get_option("root"),
+            ["/bin/sh", "-c", cmd],
+            binds=inside.binds if inside else None,
+            env=inside.variables if inside else None,
+            stdin=in_data,
+            check=False,
+        )
         return done.returncode, done.stdout.encode(), done.stderr.encode()
 
-    def _inside(self, path: str) -> Path:
+    def _path(self, path: str) -> Path:
         return Tree(Path(self.get_option("root"))).path(path)
 
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -62,12 +82,12 @@ class Connection(ConnectionBase):
         super().put_file(in_path, out_path)
         if not Path(in_path).exists():
             raise AnsibleFileNotFound(f"there is no file {in_path}")
-        shutil.copyfile(in_path, self._inside(out_path))
+        shutil.copyfile(in_path, self._path(out_path))
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """Copy a file of the tree to the builder."""
         super().fetch_file(in_path, out_path)
-        shutil.copyfile(self._inside(in_path), out_path)
+        shutil.copyfile(self._path(in_path), out_path)
 
     def close(self) -> None:
         """Nothing stays open between commands."""
