@@ -12,6 +12,7 @@ HOUSE = (
     *("playbooks", "roles", "library", "module_utils", "inventory", "schemas", "manifests"),
     *("action_plugins", "callback_plugins", "connection_plugins", "filter_plugins"),
 )
+FILES = ("ansible.cfg", "scripts/debian-packages")  # the latter for debfleet doctor
 
 
 class WheelHook(BuildHookInterface[Any]):
@@ -22,7 +23,7 @@ class WheelHook(BuildHookInterface[Any]):
         if version == "editable":
             return
         root = Path(self.root)
-        for source in (root / "ansible.cfg", *(path for name in HOUSE for path in walk(root / name))):
+        for source in (*(root / name for name in FILES), *(path for name in HOUSE for path in walk(root / name))):
             build_data["force_include"][str(source)] = f"debfleet/_house/{source.relative_to(root)}"
 
 

@@ -47,11 +47,16 @@ def choose(wanted: str, row: Architecture, kernel: Path | None) -> Acceleration:
     """
     if wanted == "tcg":
         return Acceleration("tcg", "emulation was asked for")
-    found = _obstacle(row) or _remembered(row) or (_tried(row, kernel) if kernel else _no_kernel())
+    found = known(row) or (_tried(row, kernel) if kernel else _no_kernel())
     journal.log(f"acceleration: {found.name}: {found.reason}")
     if wanted == "kvm" and found.name != "kvm":
         raise MissingError("KVM does not work here", why=found.reason, hint="accelerator: tcg emulates instead")
     return found
+
+
+def known(row: Architecture) -> Acceleration | None:
+    """What is known without trying a kernel: KVM can't be opened, or it was tried since this machine's boot."""
+    return _obstacle(row) or _remembered(row)
 
 
 def _no_kernel() -> Acceleration:

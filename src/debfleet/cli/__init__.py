@@ -4,8 +4,9 @@
 A noun's module has ``configure(parser)``, which adds its verbs (``parser.add_subparsers`` …) and gives each
 ``set_defaults(run=FUNCTION)``. The function takes the parsed arguments and returns an exit code of
 ``debfleet.common.errors``, or raises a DebfleetError. Every command has the common options without asking: ``quiet``
-(bool), ``verbose`` (how often -v was said) and ``color`` (whether stdout may be coloured). Only the noun that is asked
-for is imported, and a noun imports what is slow to load inside its functions: help and completion come at once.
+(bool), ``verbose`` (how often -v was said) and ``color`` (whether stdout may be coloured); ``words`` are all its words
+as they were typed. Only the noun that is asked for is imported, and a noun imports what is slow to load inside its
+functions: help and completion come at once.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from debfleet.common.run import raise_on_signals
 # What each noun is for; the module of that name in this folder has its verbs.
 NOUNS = {
     "manifest": "check the declaration of an image, and plan its build",
-    "image": "look into images",
+    "image": "look into images, list, compare and enter them",
+    "doctor": "what this machine lacks, and the command that mends it",
 }
 
 
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         top = parser(NOUNS if completing else [word for word in words if word in NOUNS][:1])
         if completing:
             complete(top)
-        arguments = top.parse_args(words)
+        arguments = top.parse_args(words, argparse.Namespace(words=words))
         if "run" not in arguments:
             arguments.incomplete.print_help(sys.stderr)
             return errors.USAGE

@@ -131,14 +131,15 @@ def run_shell(args: argparse.Namespace) -> int:
     """Run a shell or a command in one image."""
     from debfleet.common.shell import visit
 
-    options, command = _split(args.command)
-    if unknown := [word for word in options if word != "--network"]:
-        args.usage(f"{unknown[0]}: a command comes after --")
-    return visit.enter(args.path, command, network=args.network or "--network" in options)
+    options, command = split(args.words)
+    extra = [word for word in args.command[: len(args.command) - len(command)] if word not in ("--", "--network")]
+    if extra:
+        args.usage(f"{extra[0]}: a command comes after --")
+    return visit.enter(args.path, command, network="--network" in options)
 
 
-def _split(words: list[str]) -> tuple[list[str], list[str]]:
-    """What stands before `--`, and the command behind it. (argparse itself takes every `--` out of a command.)"""
+def split(words: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before the first `--`, and the command behind it. (argparse loses others that are the command's.)"""
     at = words.index("--") if "--" in words else len(words)
     return words[:at], words[at + 1 :]
 
