@@ -14,11 +14,12 @@ import floor
 import harness
 from harness import Subject
 
-from debfleet.common.bootstrap import apt, initramfs, mirror, resolve, tree
+from debfleet.common.bootstrap import apt, mirror, resolve, tree
 from debfleet.common.bootstrap.image import ImageApt
 from debfleet.common.bootstrap.prepare import prepare
 from debfleet.common.bootstrap.tree import How
 from debfleet.common.bootstrap.variant import Tree
+from debfleet.common.initramfs.generate import generate
 from debfleet.common.namespace import apart
 from debfleet.common.run import raise_on_signals, run
 
@@ -40,7 +41,7 @@ def by_debfleet(folder: Path, packages: list[str], how: How) -> None:
     tree.make(wanted, how, ready.apt)
     if packages:
         apt.install(wanted.root, packages, build=folder)
-        initramfs.generate(wanted.root)
+        generate(wanted.root)
 
 
 def by_resolving(folder: Path) -> None:

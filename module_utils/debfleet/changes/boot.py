@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import bootloader
-from ..bootstrap import initramfs
 from ..disk.layout import Layout
+from ..initramfs.generate import generate
 from .request import Tree, expect_keys
 
 
@@ -19,7 +19,7 @@ def check_initramfs(value: Any) -> None:
 
 def make_initramfs(tree: Tree, value: bool) -> None:
     """Generate the initramfs of every kernel in the tree, once."""
-    initramfs.generate(tree.root)
+    generate(tree.root)
 
 
 def check_bootloader(value: Any) -> None:

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Generating the initramfs of every kernel in a tree, by the tool that the image has."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from .. import journal
+from ..namespace import run_in_root
+from .faster import choose
+
+HOOK_FUNCTIONS = "/usr/share/initramfs-tools/hook-functions"
+# zstd's bytes are the same with any number of threads, and mkinitramfs asks for more than one only at times.
+ENVIRONMENT = {"ZSTD_NBTHREADS": "0"}
+PASSED = ("SOURCE_DATE_EPOCH",)
+
+
+def kernels(root: str | Path) -> list[str]:
+    """The versions of the kernels in a tree, as the names of their files in /boot have them."""
+    return sorted(path.name.removeprefix("vmlinuz-") for path in (Path(root) / "boot").glob("vmlinuz-*"))
+
+
+def generate(root: str | Path, *, faster: bool = True) -> list[str]:
+    """Generate the initramfs of every kernel in a tree, and mend the links to the newest.
+
+    :param faster: lend initramfs-tools faster functions while it runs; nothing of them stays in the tree.
+    :returns: the kernels' versions; none where the tree has no kernel, or nothing that generates one.
+    :raises CommandError: with the tool's own words.
+    """
+    root = Path(root)
+    versions = kernels(root)
+    tool = next((name for name in ("update-initramfs", "dracut") if (root / "usr/sbin" / name).exists()
+                 or (root / "usr/bin" / name).exists()), "")  # fmt: skip
+    if not versions or not tool:
+        return []
+    environment = {**ENVIRONMENT, **{name: os.environ[name] for name in PASSED if name in os.environ}}
+    with _lent(root, faster and tool == "update-initramfs") as binds:
+        for number, version in enumerate(versions):
+            journal.tell(f"generating the initramfs of {version}", number, len(versions))
+            # -u too where one is there already, made by a package that would not wait
+            made = (root / "boot" / f"initrd.img-{version}").exists()
+            words = ["-u" if made else "-c", "-k", version]
+            if tool == "dracut":
+                words = ["--force", f"/boot/initrd.img-{version}", version]
+            run_in_root(root, [tool, *words], binds=binds, env=environment)
+            if (root / "usr/bin/linux-update-symlinks").exists():
+                run_in_root(root, ["linux-update-symlinks", "install", version, f"/boot/vmlinuz-{version}"])
+    journal.tell("generated the initramfs", len(versions), len(versions))
+    return versions
+
+
+@contextlib.contextmanager
+def _lent(root: Path, wanted: bool) -> Iterator[dict[str, str]]:
+    """What is bound into the tree while its initramfs is generated: a file of faster functions, if there is one."""
+    path = root / HOOK_FUNCTIONS.lstrip("/")
+    if not wanted or path.is_symlink() or not path.is_file():
+        yield {}
+        return
+    choice = choose(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    journal.log(f"# {choice.told()}")
+    if not choice.faster:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="debfleet-initramfs-") as folder:
+        functions = Path(folder) / "hook-functions"
+        functions.write_text(choice.text, encoding="utf-8", errors="surrogateescape")
+        functions.chmod(0o644)
+        yield {str(functions): HOOK_FUNCTIONS}
