@@ -55,7 +55,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import journal
-from ansible.module_utils.debfleet.changes import apply, request
+from ansible.module_utils.debfleet.changes import apply, pip_settings, request
 from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.namespace import proxies
 from ansible.module_utils.debfleet.run import raise_on_signals
@@ -78,6 +78,7 @@ def main() -> None:
         module.exit_json(changed=bool(requests), applied=len(requests))
     build = Path(params["build"]) if params["build"] else None
     secrets = [user.get("password-crypted") or "" for one in requests if one.kind == "users" for user in one.value]
+    secrets += pip_settings.secrets(pip_settings.read()) if any(one.kind == "pip" for one in requests) else ()
     secrets += [proxy for proxy in proxies().values() if "@" in proxy]
     try:
         with journal.writing(build, secrets):

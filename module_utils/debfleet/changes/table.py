@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import boot, commands, files, overlay, packages, preseed, system, users
+from . import boot, commands, files, overlay, packages, pip, preseed, system, users
 from .request import Tree
 
 
@@ -28,6 +28,7 @@ KINDS = {
     "remove": Kind(files.check_patterns, files.remove),
     "empty": Kind(files.check_patterns, files.empty),
     "overlay": Kind(overlay.check_overlay, overlay.lay_over),
+    "pip": Kind(pip.check_pip, pip.install),
     "debconf": Kind(preseed.check_debconf, preseed.preseed),
     "users": Kind(users.check_users, users.set_users),
     "commands": Kind(commands.check_commands, commands.run_commands),

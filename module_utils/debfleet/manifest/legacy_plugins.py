@@ -124,6 +124,16 @@ def _puppet(door: Translation) -> None:
             entry[:] = [str(word) if isinstance(word, (int, float)) else word for word in entry]
 
 
+def _pip3_install(door: Translation) -> None:
+    """Python 2 had a plugin of its own; both are one today."""
+    packages = door.get("plugins", "pip3_install", "packages")
+    if door.get("plugins", "pip_install") is None:
+        door.move(("plugins", "pip3_install"), ("plugins", "pip_install"))
+    elif isinstance(packages, list):
+        door.extend(("plugins", "pip3_install", "packages"), ("plugins", "pip_install", "packages"), packages)
+        _finish(door, "pip3_install")
+
+
 def _commands(door: Translation, name: str) -> None:
     """Commands ran on the builder with {root} for the tree; a single text was a line for the shell."""
     commands = door.get("plugins", name, "commands")
@@ -152,4 +162,5 @@ PLUGINS = {
     "minimize_size": _minimize_size,
     "vagrant": _vagrant,
     "puppet": _puppet,
+    "pip3_install": _pip3_install,
 }
