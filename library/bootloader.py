@@ -9,7 +9,9 @@ DOCUMENTATION = r"""
 module: bootloader
 short_description: The bootloader of an image
 description:
-  - Puts a bootloader into the disk of an image, without loop devices and without running anything of the image.
+  - Puts a bootloader into the disk of an image. grub and systemd-boot are written in their places, without loop devices
+    and without running anything of the image.
+  - extlinux is the image's own, run on its filesystem, which is mounted by a loop device in a namespace of its own.
   - Its configuration has to be in the tree before the tree is written to the disk; an image build does that, or
     C(state=configured).
 options:

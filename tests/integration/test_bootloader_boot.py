@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disks with grub boot, by BIOS and by UEFI, and do so still after the image's own update-grub and grub-install.
+"""Disks boot, by BIOS and by UEFI, and do so still after the image's own tools wrote their bootloader's files anew.
 
 What boots is a small tree whose init does one job and ends: systemd would take most of a minute under emulation, and is
 booted elsewhere. Success is a token that only this init says.
@@ -25,9 +25,10 @@ from debfleet.common.disk import assemble, layout, states
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
 SUITE = "trixie"
+LOADERS = ("grub", "extlinux", "systemd-boot")
 PATIENCE = 600  # seconds that an emulated machine may take beside busy neighbours
 CONSOLE = "console=tty0 console=ttyS0,115200 init=/test-init"
-SYSTEM: dict[str, Any] = {"architecture": "amd64", "bootloader": "grub"}
+SYSTEM: dict[str, Any] = {"architecture": "amd64", "firmware": "both"}
 TOKEN = uuid.uuid4().hex
 FIRMWARE = {"bios": [], "uefi": ["/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_CODE_4M.fd"]}
 
@@ -43,18 +44,32 @@ set -ex
 mount -o remount,rw /
 mount -a
 swapon -a
-findmnt -rn -o TARGET,FSTYPE,OPTIONS -t ext2,ext3,ext4,vfat
+findmnt -rn -o TARGET,FSTYPE,OPTIONS -t ext2,ext3,ext4,xfs,btrfs,vfat
 cat /proc/swaps /proc/cmdline
 if [ -e /marker ]; then
     echo "TOKEN again @TOKEN@"
 else
-    update-grub
+    kernel=$(uname -r)
     case "$(cat /job)" in
-        i386-pc) grub-install --target=i386-pc /dev/vda ;;
-        x86_64-efi) grub-install --target=x86_64-efi --removable; grub-install --target=x86_64-efi ;;
-        *) : ;;
+        i386-pc) update-grub; grub-install --target=i386-pc /dev/vda ;;
+        x86_64-efi) update-grub; grub-install --target=x86_64-efi --removable; grub-install --target=x86_64-efi ;;
+        extlinux)
+            cp /boot/extlinux/extlinux.conf /before
+            /etc/kernel/postinst.d/zz-u-boot-menu "$kernel"
+            cmp /boot/extlinux/extlinux.conf /before
+            extlinux --install /boot/extlinux ;;
+        systemd-boot)
+            export SYSTEMD_RELAX_ESP_CHECKS=1 # nobody runs udev here
+            entry=/boot/efi/loader/entries/debian-$kernel.conf
+            mv "$entry" /before
+            rm -r "/boot/efi/debian/$kernel"
+            /etc/kernel/postinst.d/zz-systemd-boot "$kernel" "/boot/vmlinuz-$kernel"
+            for file in "$entry" /before; do grep -v ^# "$file" > "/$(basename "$file").plain"; done
+            diff "/$(basename "$entry").plain" /before.plain
+            cmp "/boot/efi/debian/$kernel/linux" "/boot/vmlinuz-$kernel"
+            cmp "/boot/efi/debian/$kernel/initrd.img-$kernel" "/boot/initrd.img-$kernel" ;;
     esac
-    [ "$(cat /job)" = look ] || touch /marker
+    touch /marker
     echo "TOKEN first @TOKEN@"
 fi
 set +ex
@@ -66,7 +81,8 @@ finish
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tar of a small system with a kernel and what the bootloader needs."""
     source = mirror.plan(mirror.Wish(suite=SUITE), mirror.read_builder(), mirror.tool_default(SUITE, ["main"])).needed
-    packages = bootloader.packages({**SYSTEM, "firmware": "both"})
+    packages = [name for one in LOADERS for name in bootloader.packages({**SYSTEM, "bootloader": one})]
+    packages += ["xfsprogs", "btrfs-progs"]
     tar = tmp_path_factory.mktemp("base") / "tree.tar"
     include = ["linux-image-cloud-amd64", "initramfs-tools", "zstd", "kmod", "udev", *packages]
     settings = [f"--aptopt={line}" for line in mirror.read_builder().settings]
@@ -91,10 +107,12 @@ def tree(base: Path, tmp_path: Path) -> Iterator[Path]:
         shutil.rmtree(made)
 
 
-def image(disk: Path, tree: Path, volume: dict[str, Any], firmware: str, job: str) -> layout.Layout:
+def image(
+    disk: Path, tree: Path, volume: dict[str, Any], firmware: str, job: str, loader: str = "grub"
+) -> layout.Layout:
     """The disk of a tree, as a build makes it."""
-    plan = layout.plan(volume, firmware=firmware, bootloader="grub", seed=disk.name)
-    system = {**SYSTEM, "firmware": firmware}
+    plan = layout.plan(volume, firmware=firmware, bootloader=loader, seed=disk.name)
+    system = {**SYSTEM, "firmware": firmware, "bootloader": loader}
     (tree / "etc/fstab").write_text(layout.fstab(plan))
     (tree / "job").write_text(job)
     bootloader.configure(tree, plan, system, CONSOLE)
@@ -124,12 +142,14 @@ def boot(disk: Path, firmware: str) -> str:
         log.open("wb") as output,
         subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as machine,
     ):
-        until = time.monotonic() + PATIENCE
-        while machine.poll() is None and time.monotonic() < until:
-            if "Kernel panic" in log.read_text(errors="replace"):
-                break
-            time.sleep(0.2)
-        machine.kill()
+        try:
+            until = time.monotonic() + PATIENCE
+            while machine.poll() is None and time.monotonic() < until:
+                if "Kernel panic" in log.read_text(errors="replace"):
+                    break
+                time.sleep(0.2)
+        finally:
+            machine.kill()
     return log.read_text(errors="replace").replace("\r", "")
 
 
@@ -167,3 +187,31 @@ def test_a_gpt_disk_that_bios_and_uefi_boot(tree: Path, tmp_path: Path) -> None:
     assert f"TOKEN again {TOKEN}" in again, again[-3000:]
     bios = boot(disk, "bios")
     assert f"TOKEN again {TOKEN}" in bios and "FIRMWARE=bios" in bios, bios[-3000:]
+
+
+def test_extlinux_on_an_mbr_with_its_own_boot_and_btrfs_for_root(tree: Path, tmp_path: Path) -> None:
+    partitions = {
+        "type": "msdos",
+        "boot": {"size": "200MiB", "filesystem": "ext4"},
+        "root": {"size": "remaining", "filesystem": "btrfs"},
+    }
+    disk = tmp_path / "extlinux.raw"
+    plan = image(disk, tree, {"size": "1400MiB", "partitions": partitions}, "bios", "extlinux", "extlinux")
+    said = boot(disk, "bios")
+    assert f"TOKEN first {TOKEN}" in said, said[-3000:]
+    assert "/ btrfs rw" in said and "/boot ext4 rw" in said
+    assert f"root=UUID={plan.root.uuid} ro {CONSOLE}" in said
+    again = boot(disk, "bios")
+    assert f"TOKEN again {TOKEN}" in again, again[-3000:]
+
+
+def test_systemd_boot_and_xfs_for_root(tree: Path, tmp_path: Path) -> None:
+    partitions = {"type": "gpt", "root": {"size": "remaining", "filesystem": "xfs"}}
+    disk = tmp_path / "systemd-boot.raw"
+    plan = image(disk, tree, {"size": "1800MiB", "partitions": partitions}, "uefi", "systemd-boot", "systemd-boot")
+    said = boot(disk, "uefi")
+    assert f"TOKEN first {TOKEN}" in said, said[-3000:]
+    assert "/ xfs rw" in said and "FIRMWARE=uefi" in said
+    assert f"root=UUID={plan.root.uuid} ro {CONSOLE}" in said
+    again = boot(disk, "uefi")
+    assert f"TOKEN again {TOKEN}" in again, again[-3000:]

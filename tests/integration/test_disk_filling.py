@@ -223,6 +223,63 @@ def test_an_interrupted_fill_leaves_only_the_disk(tmp_path: Path, tree: Path, nu
     assert str(tmp_path) not in mounts
 
 
+MOUNTED_FILL = SLOW_FILL.replace('"9MiB"', '"300MiB", "filesystem": "xfs"').replace(
+    '"5MiB"', '"128MiB", "filesystem": "btrfs"'
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_fill_leaves_no_mount_and_no_loop_device(tmp_path: Path, tree: Path, number: int) -> None:
+    (tree / "srv").mkdir()
+    disk, shim = tmp_path / "disk.raw", tmp_path / "bin/cp"
+    shim.parent.mkdir()
+    shim.write_text(f"#!/bin/sh\ntouch {tmp_path}/bin/started\nexec sleep 600\n")
+    shim.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{shim.parent}:{os.environ['PATH']}"}
+    filling = subprocess.Popen([sys.executable, "-c", MOUNTED_FILL, disk, tree], env=environment)
+    until = time.monotonic() + PATIENCE
+    while not (shim.parent / "started").exists():
+        assert time.monotonic() < until and filling.poll() is None, "it never came to filling"
+        time.sleep(0.02)
+    assert loops(disk), "it is filled by a loop device"
+    assert str(disk) not in Path("/proc/self/mounts").read_text(), "which nobody else sees mounted"
+    filling.send_signal(number)
+    assert filling.wait(PATIENCE) != 0
+    while loops(disk):
+        assert time.monotonic() < until, "the loop device is still there"
+        time.sleep(0.02)
+    if number == signal.SIGTERM:
+        assert left(tmp_path) == ["bin", "disk.raw", "tree"]
+
+
+def loops(disk: Path) -> str:
+    """The loop devices of a file."""
+    return subprocess.run(["losetup", "--associated", disk], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(("filesystem", "size"), [("xfs", 300), ("btrfs", 128)])
+def test_a_tree_too_large_for_what_is_mounted(tmp_path: Path, tree: Path, filesystem: str, size: int) -> None:
+    known = size - 65 if filesystem == "xfs" else size - 1  # no more than what can't fit is known beforehand
+    (tree / "large").write_bytes(os.urandom(MIB) * known)
+    root = {"size": f"{size}MiB", "filesystem": filesystem}
+    with pytest.raises(DebfleetError, match=f"partition root .* of {size} MiB is too small") as caught:
+        assembled(tmp_path / "disk.raw", planned({"root": root}), tree)
+    assert "No space left" in caught.value.why, "cp found it"
+    assert caught.value.where == "volume.partitions.root.size"
+    assert left(tmp_path) == ["disk.raw", "tree"]
+
+
+def test_a_format_command_of_xfs_and_btrfs(tmp_path: Path, tree: Path) -> None:
+    xfs = ["mkfs.xfs", "-q", "-m", "uuid={uuid}", "-L", "mine", "{device_path}"]
+    parts: dict[str, Any] = {"root": {"size": "300MiB", "filesystem": "xfs", "format_command": xfs}}
+    disk = tmp_path / "disk.raw"
+    plan = assembled(disk, planned(parts), tree)
+    assert assemble.read_current(disk, plan).partitions == {"root": "filled"}
+    parts["root"]["format_command"] = ["mkfs.btrfs", "--quiet", "{device_path}"]
+    with pytest.raises(layout.LayoutError, match="no xfs, not"):
+        assembled(disk, planned(parts), tree)
+
+
 def test_a_disk_becomes_a_qcow2_and_tells_how_far_it_is(tmp_path: Path, tree: Path) -> None:
     from debfleet.common import journal
 

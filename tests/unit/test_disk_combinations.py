@@ -100,3 +100,15 @@ def test_extlinux_wants_a_primary_partition(tmp_path: Path) -> None:
     assert "root would be a logical one" in error.message
     data["volume"]["partitions"] = {"type": "msdos", "root": {"size": "1GiB"}, **first, "home": small}
     accepted(check_data(tmp_path, data))
+
+
+def test_what_is_booted_has_every_bootloader_firmware_map_and_root() -> None:
+    booted = list(combinations.tested())
+    assert all(combinations.boots(what) for what in booted)
+    for what in BOOTS:
+        firmware = what.firmware if TABLE[what.bootloader].by_firmware else "bios"
+        if what.boot is None or TABLE[what.bootloader].reads != combinations.ROOTS:
+            assert any(
+                (one.bootloader, one.firmware, one.map, one.root) == (what.bootloader, firmware, what.map, what.root)
+                for one in booted
+            ), what

@@ -39,6 +39,8 @@ WRONG = [
     (kvm(volume(proc={"size": "1GiB"})), "volume.partitions.proc", "can't be a partition"),
     (kvm(volume(**{"etc/x": {"size": "1GiB"}})), "volume.partitions.etc/x", "can't be a partition"),
     (kvm(volume(**{"boot/efi": {"size": "1GiB"}})), "volume.partitions.boot/efi", "debfleet's own"),
+    (kvm(volume(root={"size": "2GiB", "filesystem": "btrfs", "mountopts": ["noatime", "subvol=@"]})),
+     "volume.partitions.root.mountopts[1]", "no such subvolume"),
     (kvm(volume(), firmware="uefi", bootloader="extlinux"), "system.firmware", "not started by uefi"),
     (kvm(volume(), firmware="bios", bootloader="systemd-boot"), "system.firmware", "not started by bios"),
     (kvm(volume("msdos"), bootloader="systemd-boot"), "system.bootloader", "map is msdos"),

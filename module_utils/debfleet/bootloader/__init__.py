@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ..disk.shape import Layout
 from ..errors import DebfleetError
-from . import grub, none
+from . import extlinux, grub, none, systemd_boot
 
 
 class Bootloader(Protocol):
@@ -27,7 +27,12 @@ class Bootloader(Protocol):
         """Put it into the filled disk. Returns the places that were written to; with check_mode, that would be."""
 
 
-BOOTLOADERS: dict[str, Bootloader] = {"grub": grub, "none": none}
+BOOTLOADERS: dict[str, Bootloader] = {
+    "grub": grub,
+    "extlinux": extlinux,
+    "systemd-boot": systemd_boot,
+    "none": none,
+}
 
 
 def named(name: str) -> Bootloader:

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import shutil
 import struct
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..disk.shape import ALIGNMENT, SECTOR, Layout, Partition
-from ..disk.tools import MTOOLS, at, read_at
+from ..disk.tools import read_at
 from ..errors import DebfleetError
 from ..namespace import run_in_root
 from ..run import run
-from . import grub_config
+from . import esp, grub_config, kernels
 
 GRUB_D = "etc/default/grub.d/debfleet.cfg"
 DEFAULTS = 'GRUB_DEFAULT=0\nGRUB_DISTRIBUTOR="Debian"\n'
@@ -52,7 +51,6 @@ MODULES = [
     "biosdisk",
     "all_video",
 ]
-ESP_FOLDER = "EFI/BOOT"  # what firmware boots from a disk that it has no entry for
 
 
 @dataclass(frozen=True)
@@ -122,32 +120,18 @@ def configure(tree: Path, layout: Layout, system: Mapping[str, Any], console: st
 
     :param console: arguments for the kernel, as ``console=tty0 console=ttyS0,115200``.
     """
-    kernel = grub_config.newest(
-        path.name for pattern in ("vmlinuz-*", "vmlinux-*") for path in (tree / "boot").glob(pattern)
-    )
-    if kernel is None:
-        raise DebfleetError(
-            "there is no kernel in the image", where="packages.install", hint="install linux-image-<flavour>"
-        )
+    kernel = kernels.names(tree)[-1]
     for platform in platforms(system):
         if not (tree / "usr/lib/grub" / platform).is_dir():
             raise DebfleetError(f"grub for {platform} isn't in the image", where="packages.install")
-    initrd = f"initrd.img-{kernel.partition('-')[2]}"
-    write(tree / GRUB_D, grub_config.defaults(console))
+    kernels.write(tree / GRUB_D, grub_config.defaults(console))
     if not (tree / "etc/default/grub").exists():
-        write(tree / "etc/default/grub", DEFAULTS)
+        kernels.write(tree / "etc/default/grub", DEFAULTS)
     for platform in platforms(system):
         _copy_modules(tree, platform)
         _make_core(tree, platform, layout)
-    write(tree / "boot/grub/grub.cfg", grub_config.menu(layout, kernel, initrd, console))
+    kernels.write(tree / "boot/grub/grub.cfg", grub_config.menu(layout, kernel, kernels.initrd(kernel), console))
     _preseed(tree, system)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file of the tree, for all to read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o644)
 
 
 def _copy_modules(tree: Path, platform: str) -> None:
@@ -190,28 +174,12 @@ def install(
         if not image.is_file():
             raise DebfleetError(f"grub for {platform} isn't configured in the tree", why=f"there is no {image}")
         if platform.endswith("-efi"):
-            changed += _install_efi(disk, layout, image, _target(system).efi_name, check_mode)
+            place = f"{esp.FOLDER}/{_target(system).efi_name}"
+            changed += esp.put(disk, layout, {place: image}, check_mode=check_mode)
         else:
             boot = tree / "usr/lib/grub" / platform / "boot.img"
             changed += _install_bios(disk, layout, boot.read_bytes(), image.read_bytes(), check_mode)
     return changed
-
-
-def _install_efi(disk: Path, layout: Layout, image: Path, name: str, check_mode: bool) -> list[str]:
-    if layout.esp is None:
-        raise DebfleetError("there is no ESP for UEFI to boot from", where="volume.partitions")
-    where = at(disk, layout.esp)
-    with tempfile.TemporaryDirectory(prefix=f".{disk.name}.", dir=disk.parent) as folder:
-        there = Path(folder) / name
-        done = run(["mcopy", "-n", "-i", where, f"::{ESP_FOLDER}/{name}", there], check=False, env=MTOOLS)
-        if done.returncode == 0 and there.read_bytes() == image.read_bytes():
-            return []
-    if check_mode:
-        return ["ESP"]
-    for parent in ("EFI", ESP_FOLDER):
-        run(["mmd", "-D", "s", "-i", where, f"::{parent}"], check=False, env=MTOOLS)  # fails where it is there
-    run(["mcopy", "-D", "o", "-m", "-i", where, image, f"::{ESP_FOLDER}/{name}"], env=MTOOLS)
-    return ["ESP"]
 
 
 def _gap(layout: Layout) -> tuple[int, int]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from ..disk.shape import Layout
 
@@ -26,16 +25,6 @@ def boot_folder(layout: Layout) -> str:
 def embedded(layout: Layout) -> str:
     """What core.img does first: it finds the filesystem by UUID, whatever the disk is called there."""
     return f"search.fs_uuid {layout.boot.uuid} root\nset prefix=($root){prefix(layout)}\n"
-
-
-def newest(kernels: Iterable[str]) -> str | None:
-    """The highest of file names like vmlinuz-6.12.41-cloud-amd64, by version; None of none."""
-
-    def key(name: str) -> list[tuple[int, int, str]]:
-        words = re.findall(r"\d+|[a-z]+|~", name.partition("-")[2])
-        return [(2, int(word), "") if word.isdigit() else (0 if word == "~" else 1, 0, word) for word in words]
-
-    return max(kernels, key=key, default=None)
 
 
 def serial(console: str) -> tuple[int, int] | None:

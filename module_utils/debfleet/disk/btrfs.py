@@ -19,7 +19,10 @@ SUPERBLOCK = 64 << 10
 
 @dataclass(frozen=True)
 class Btrfs:
-    """btrfs on one device, its metadata twice; everything is in the top level subvolume."""
+    """btrfs on one device, its metadata twice; everything is in the top level subvolume.
+
+    Where it will be mounted with compression, its content is compressed already.
+    """
 
     made_empty: bool = False
     packages: tuple[str, ...] = ("btrfs-progs",)
@@ -38,7 +41,8 @@ class Btrfs:
         options = ["--quiet", "--force", "--nodiscard", "--metadata", "dup", "--data", "single"]
         mounted.make(disk, part, ["mkfs.btrfs", *options, "--uuid", part.uuid, "--label", part.label])
         require_uuid(self.uuid(disk, part), part)
-        mounted.fill(disk, part, source, masks, share)
+        compress = [option for option in part.mountopts if option.startswith("compress")]
+        mounted.fill(disk, part, source, masks, share, compress)
 
     def uuid(self, disk: Path, part: Partition) -> str | None:
         """The UUID in its superblock."""

@@ -107,3 +107,17 @@ def every() -> Iterator[Combination]:
     """Each combination, also what the table doesn't have."""
     for bootloader, firmware, kind, root, boot in product(TABLE, FIRMWARES, MAPS, ROOTS, (None, *ROOTS)):
         yield Combination(bootloader, firmware, kind, root, boot)
+
+
+def tested() -> Iterator[Combination]:
+    """Those that ``make test-builder-full`` boots: each bootloader, firmware, map and root filesystem together.
+
+    A separate /boot is there only where the bootloader can't read root, and firmware counts only where it starts the
+    bootloader.
+    """
+    for bootloader, firmware, kind, root in product(TABLE, FIRMWARES, MAPS, ROOTS):
+        if not TABLE[bootloader].by_firmware and firmware != FIRMWARES[0]:
+            continue
+        candidates = (Combination(bootloader, firmware, kind, root, boot) for boot in (None, "ext4"))
+        if found := next(filter(boots, candidates), None):
+            yield found

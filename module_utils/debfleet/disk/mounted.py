@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import DebfleetError, MissingError
@@ -48,10 +48,16 @@ def make(disk: Path, part: Partition, mkfs: list[str]) -> None:
         sparse.splice(file, disk, part.start)
 
 
-def fill(disk: Path, part: Partition, source: Path, masks: Mapping[Path, Path], share: Share) -> None:
-    """Copy a folder's content into the filesystem. Raises DebfleetError where it doesn't fit or can't be mounted."""
+def fill(
+    disk: Path, part: Partition, source: Path, masks: Mapping[Path, Path], share: Share, more: Sequence[str] = ()
+) -> None:
+    """Copy a folder's content into the filesystem.
+
+    :param more: further options to mount it with.
+    :raises DebfleetError: where it doesn't fit or can't be mounted.
+    """
     kind = part.filesystem or ""
-    options = f"loop,offset={part.start},sizelimit={part.size}"
+    options = ",".join(["loop", f"offset={part.start}", f"sizelimit={part.size}", *more])
     with tempfile.TemporaryDirectory(prefix=f".{disk.name}.", dir=disk.parent) as place:
         argv = ["sh", "-c", COPY, "sh", kind, options, str(disk), place, str(source), part.mode or ""]
         try:

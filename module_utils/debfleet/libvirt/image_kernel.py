@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taking kernel and initramfs out of an image, without mounting it."""
+"""Taking kernel and initramfs out of an image; ext is read in place, xfs and btrfs are mounted apart, read only."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ import re
 from pathlib import Path
 from typing import Any
 
+from .. import namespace
 from ..run import run
 
 LISTED = re.compile(r"^/\d+/10\d{4}/\d+/\d+/([^/]+)/\d+/$", re.M)  # debugfs ls -p: inode/mode/uid/gid/name/size
+
+OPTIONS = {"xfs": "ro,norecovery,nouuid", "btrfs": "ro"}
+# $1 kind, $2 options, $3 disk, $4 where to mount, $5 the kernels' folder there, $6 where to put them.
+COPY = """
+set -e
+mount -t "$1" -o "$2" "$3" "$4"
+kernel=$(cd "$4$5" && printf '%s\\n' vmlinuz-* | sort -V | tail -n 1)
+cp "$4$5/$kernel" "$6/vmlinuz"
+initrd=$4$5/initrd.img-${kernel#vmlinuz-}
+[ ! -e "$initrd" ] || cp "$initrd" "$6/initrd.img"
+"""
 
 
 def extract(disk: Path, kind: str, partitions: list[dict[str, Any]], into: Path) -> tuple[Path, Path | None] | None:
@@ -18,12 +30,15 @@ def extract(disk: Path, kind: str, partitions: list[dict[str, Any]], into: Path)
     :param kind: the image's format; other than raw it is converted first, in the folder.
     """
     place = next((part for mount in ("/boot", "/") for part in partitions if part.get("mount") == mount), None)
-    if place is None or not str(place.get("filesystem", "")).startswith("ext"):
+    filesystem = str((place or {}).get("filesystem", ""))
+    if place is None or not (filesystem.startswith("ext") or filesystem in OPTIONS):
         return None
     if kind != "raw":
         raw = into / "disk.raw"
         run(["qemu-img", "convert", "-f", kind, "-O", "raw", disk, raw])
         disk = raw
+    if filesystem in OPTIONS:
+        return _mounted(disk, place, into)
     target = f"{disk}?offset={int(place['start'])}"
     folder = "/" if place["mount"] == "/boot" else "/boot"
     names = LISTED.findall(run(["debugfs", "-R", f"ls -p {folder}", target], check=False).stdout)
@@ -36,6 +51,19 @@ def extract(disk: Path, kind: str, partitions: list[dict[str, Any]], into: Path)
     if wanted in names:
         run(["debugfs", "-R", f"dump {folder}/{wanted} {initrd}", target], check=False)
     if not kernel.is_file() or not kernel.stat().st_size:
+        return None
+    return kernel, initrd if initrd.is_file() else None
+
+
+def _mounted(disk: Path, place: dict[str, Any], into: Path) -> tuple[Path, Path | None] | None:
+    """The same by a mount in a namespace of its own; None also where nothing can be mounted, as without root."""
+    kind, folder = str(place["filesystem"]), "" if place["mount"] == "/boot" else "/boot"
+    options = f"{OPTIONS[kind]},loop,offset={int(place['start'])},sizelimit={int(place['size'])}"
+    (into / "mounted").mkdir()
+    words = [kind, options, str(disk), str(into / "mounted"), folder, str(into)]
+    done = run(namespace.apart(["sh", "-c", COPY, "sh", *words]), check=False)
+    kernel, initrd = into / "vmlinuz", into / "initrd.img"
+    if done.returncode != 0 or not kernel.is_file():
         return None
     return kernel, initrd if initrd.is_file() else None
 

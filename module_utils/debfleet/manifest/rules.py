@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -126,6 +127,17 @@ def readable(view: View) -> Iterator[Problem]:
     )
 
 
+def subvolumes(view: View) -> Iterator[Problem]:
+    """A subvolume that isn't there."""
+    for name, part in (view.get("volume", "partitions") or {}).items():
+        options = part.get("mountopts") if isinstance(part, Mapping) else None
+        for index, option in enumerate(options or ()):
+            if isinstance(option, str) and re.match("subvol(id)?=", option):
+                hint = "leave it out: everything is in the top level subvolume"
+                keys = ("volume", "partitions", name, "mountopts", index)
+                yield view.positions.problem(keys, "there is no such subvolume", value=option, hint=hint)
+
+
 def started(view: View) -> Iterator[Problem]:
     """A firmware that the architecture hasn't, or that doesn't read the map."""
     architecture, firmware = view.get("system", "architecture"), view.get("system", "firmware")
@@ -245,7 +257,20 @@ def one_charmap(view: View) -> Iterator[Problem]:
         yield view.wrong(("system", "locale"), f"names another charmap than system.charmap, {charmap}", hint=hint)
 
 
-RULES: tuple[Rule, ...] = (disk, taken, booted, readable, started, ec2, lvm, packages, userspace, one_user, one_charmap)
+RULES: tuple[Rule, ...] = (
+    disk,
+    taken,
+    booted,
+    readable,
+    subvolumes,
+    started,
+    ec2,
+    lvm,
+    packages,
+    userspace,
+    one_user,
+    one_charmap,
+)
 
 
 def warnings(view: View) -> list[Problem]:
