@@ -14,7 +14,7 @@ python := .venv/bin/python
 help: ## say what there is
 	@echo "debfleet: Debian images, fleets of machines from them, and the archive rebuilt on those fleets"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "After make setup: source .venv/bin/activate, then ansible-playbook playbooks/…, or debfleet --help"
 
@@ -41,6 +41,10 @@ unit: setup ## only the fast tests
 .PHONY: molecule
 molecule: setup ## only the roles' tests
 	@$(python) -m pytest tests/integration/test_molecule.py $(PYTEST_ARGS)
+
+.PHONY: test-builder-full
+test-builder-full: setup ## build and boot every bootloader, firmware, map and root filesystem together (hours)
+	@$(python) -m pytest -n 2 --dist load tests/integration/builder_table.py $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: setup ## all linters and type checks
