@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from debfleet.common.disk import layout, sparse, tools
+from debfleet.common.disk import btrfs, layout, sparse, tools, xfs
 from debfleet.common.disk.census import Share, census
 from debfleet.common.disk.ext import Ext
 from debfleet.common.disk.formats import convert
@@ -101,4 +101,21 @@ def test_a_format_that_is_not_there(tmp_path: Path) -> None:
         convert(tmp_path / "disk", tmp_path / "image", "ebs")
     assert caught.value.where == "volume.backing"
     with pytest.raises(DebfleetError, match="raw can't be compressed"):
-        convert(tmp_path / "disk", tmp_path / "image", "raw", compress=True)
+        convert(tmp_path / "disk", tmp_path / "image", "raw", compress="zstd")
+
+
+def test_newer_tools_make_filesystems_that_bookworm_reads() -> None:
+    long = layout.plan(
+        {"size": None, "partitions": {"type": "gpt", "srv/data/of/web": {"size": "1GiB"}, "root": {"size": "1GiB"}}},
+        firmware="bios", bootloader="none", seed="s",
+    ).partitions[0]  # fmt: skip
+    for told, newer in (("mkfs.xfs version 6.1.0", False), ("mkfs.xfs version 6.13.0", True), ("", False)):
+        words = xfs.mkfs(long, told)
+        assert ("parent=0" in words) is newer and any("exchange=0" in word for word in words) is newer
+        assert words[words.index("-L") + 1] == "srv-data-of-", "a label of twelve letters"
+        assert any("nrext64=0" in word for word in words) and f"uuid={long.uuid}" in words[words.index("-m") + 1]
+    for told, newer in (
+        ("mkfs.btrfs, part of btrfs-progs v6.2", False),
+        ("mkfs.btrfs, part of btrfs-progs v7.3\n-X", True),
+    ):
+        assert ("^block-group-tree" in btrfs.mkfs(long, told)) is newer

@@ -30,6 +30,12 @@ def uuid_text(raw: bytes) -> str:
     return str(uuid.UUID(bytes=raw))
 
 
+def version(text: str) -> tuple[int, int]:
+    """The version that a program tells, its first two numbers; (0, 0) where it tells none."""
+    found = re.search(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
 def command(part: Partition, file: Path) -> list[str]:
     """The manifest's format_command with its placeholders filled in.
 

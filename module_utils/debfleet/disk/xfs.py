@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from . import mounted
 from .census import Share
 from .filling import too_small
 from .shape import Partition
-from .tools import read_at, require_uuid, uuid_text
+from .tools import read_at, require_uuid, uuid_text, version
 
 LABEL = 12
 LOG = 64 << 20
@@ -24,10 +23,9 @@ INODES = "sparse=1,nrext64=0"
 PARENTS = (6, 10)  # the first xfsprogs that knows of parent pointers and exchange of ranges, which no grub reads
 
 
-def mkfs(part: Partition, version: str) -> list[str]:
-    """The command that makes a partition's filesystem; `version` is what ``mkfs.xfs -V`` says."""
-    found = re.search(r"(\d+)\.(\d+)", version)
-    newer = found is not None and (int(found[1]), int(found[2])) >= PARENTS
+def mkfs(part: Partition, told: str) -> list[str]:
+    """The command that makes a partition's filesystem; `told` is what ``mkfs.xfs -V`` says."""
+    newer = version(told) >= PARENTS
     inodes, names = (f"{INODES},exchange=0", ["-n", "parent=0"]) if newer else (INODES, [])
     metadata = f"{METADATA},uuid={part.uuid}"
     return ["mkfs.xfs", "-q", "-f", "-K", "-m", metadata, "-i", inodes, *names, "-L", part.label[:LABEL]]
