@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manifest_tools import accepted, check_data, error_at, good
+from manifest_tools import accepted, check, check_data, error_at, good
 
 from debfleet.common.bootloader import BOOTLOADERS
 from debfleet.common.disk import combinations, layout
@@ -112,3 +112,17 @@ def test_what_is_booted_has_every_bootloader_firmware_map_and_root() -> None:
                 (one.bootloader, one.firmware, one.map, one.root) == (what.bootloader, firmware, what.map, what.root)
                 for one in booted
             ), what
+
+
+def test_there_is_an_example_for_each_map_bootloader_and_root_filesystem(repo: Path) -> None:
+    found: dict[str, set[str]] = {"maps": set(), "loaders": set(), "filesystems": set(), "firmwares": set()}
+    for path in repo.glob("manifests/*.yml"):
+        data = accepted(check(path))
+        partitions = data["volume"]["partitions"]
+        found["maps"].add(partitions["type"])
+        found["loaders"].add(data["system"]["bootloader"])
+        found["firmwares"].add(data["system"]["firmware"])
+        found["filesystems"].add(partitions["root"]["filesystem"])
+    assert found["maps"] == set(combinations.MAPS) and found["firmwares"] == set(combinations.FIRMWARES)
+    assert found["loaders"] == set(BOOTLOADERS)
+    assert found["filesystems"] == {"ext4", "xfs", "btrfs"}
