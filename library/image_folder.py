@@ -118,6 +118,7 @@ def present(params: Params) -> dict[str, Any]:
         log=work / journal.LOG if work else None,
         manifest=params.manifest,
         layout=params.layout,
+        build=work,
         seconds=json.loads(seconds.read_text(encoding="utf-8")) if seconds and seconds.exists() else {},
     )
     with publish.published(Path(params.folder).absolute(), held_ledger(work) if work else None) as folder:

@@ -26,8 +26,8 @@ ENVIRONMENT = {
 }
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
-# $1 is the root, then what is bound where in it; what follows `--` is the command, run on the host. The device nodes are
-# bound one by one: no disk of the host is seen. The kernel's settings are the host's: they can't be written.
+# $1 is the root, then what is bound where in it; what follows `--` is the command, run on the host. The device nodes
+# are bound one by one: no disk of the host is seen. The kernel's settings are the host's: they can't be written.
 INIT = r"""
 set -e
 root=$1; shift

@@ -288,7 +288,7 @@ def test_a_disk_becomes_a_qcow2_and_tells_how_far_it_is(tmp_path: Path, tree: Pa
     for compress in (False, True):
         image = tmp_path / f"disk{compress}.qcow2"
         with journal.writing(tmp_path):
-            convert(disk, image, "qcow2", compress=compress)
+            convert(disk, image, "qcow2", compress="zstd" if compress else "")
         compared = ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", str(disk), str(image)]
         assert subprocess.run(compared, capture_output=True, check=False).returncode == 0
     progress = (tmp_path / journal.PROGRESS).read_text()

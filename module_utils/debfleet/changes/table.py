@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import boot, commands, files, overlay, packages, pip, preseed, system, users
+from . import boot, commands, files, overlay, packages, pip, preseed, small, system, users
 from .request import Tree
 
 
@@ -36,6 +36,8 @@ KINDS = {
     "locale": Kind(system.check_locale, system.set_locale),
     "timezone": Kind(system.check_timezone, system.set_timezone),
     "hostname": Kind(system.check_hostname, system.set_hostname),
+    "path_filter": Kind(small.check_filter, small.set_filter),
+    "shrink": Kind(small.check_shrink, small.set_shrink),
     "initramfs": Kind(boot.check_initramfs, boot.make_initramfs),
     "bootloader": Kind(boot.check_bootloader, boot.configure_bootloader),
 }

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import journal
@@ -12,35 +13,65 @@ from ..errors import DebfleetError, MissingError
 from ..run import CommandError, run
 
 FULL = "No space left on device"
+THREADS = ("-W", "-m", "8")  # more gain nothing; the order in which they end is the file's
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format as qemu-img knows it: its name there, and whether it can be compressed by zstd."""
+    """A format as qemu-img knows it.
+
+    :param options: of `qemu-img convert`, always.
+    :param compressed: its further options for each way of compression that it has.
+    :param threads: whether it can be written out of order, and so by several threads.
+    """
 
     name: str
-    compressible: bool = False
+    options: tuple[str, ...] = ()
+    compressed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    threads: bool = False
 
 
 FORMATS = {
     "raw": Format("raw"),
-    "qcow2": Format("qcow2", compressible=True),
+    "qcow2": Format(
+        "qcow2",
+        compressed={"zstd": ("-c", "-o", "compression_type=zstd"), "zlib": ("-c", "-o", "compression_type=zlib")},
+        threads=True,
+    ),
+    "vmdk": Format("vmdk", compressed={"zlib": ("-c", "-o", "subformat=streamOptimized")}),
+    "vdi": Format("vdi"),
+    "vhd": Format("vpc", ("-o", "force_size=on")),  # else its size becomes a multiple of a cylinder's
+    "vhdx": Format("vhdx"),
 }
 
 
-def convert(disk: Path, target: Path, backing: str, *, compress: bool = False) -> None:
+def compression(backing: str, wanted: str = "") -> str:
+    """The way in which a format is compressed: the one that is wanted, else the format's best; none where it has none.
+
+    :raises DebfleetError: when the format doesn't know the one that is wanted.
+    """
+    known = FORMATS[backing].compressed
+    if wanted and wanted not in known:
+        hint = f"one of {', '.join(known)}" if known else ""
+        raise DebfleetError(f"{backing} can't be compressed by {wanted}", where="volume.backing", hint=hint)
+    return wanted or next(iter(known), "")
+
+
+def convert(disk: Path, target: Path, backing: str, *, compress: str = "", same: bool = False) -> None:
     """Write a raw disk as a file of another format; its holes stay holes. Tells its progress.
 
-    :param compress: qcow2 by zstd; half the size, and four times as slow to make.
-    :raises DebfleetError: for a format that isn't there, or that can't be compressed; the target is gone then.
+    :param compress: zstd or zlib, where the format has it; half the size, and some times as slow to make.
+    :param same: let the same disk give the same file. Compressed by threads, it has the same content in another order.
+    :raises DebfleetError: for a format that isn't there, or that can't be compressed so; the target is gone then.
     """
     form = FORMATS.get(backing)
     if form is None:
         hint = f"one of {', '.join(FORMATS)}"
         raise DebfleetError(f"a disk can't be made a {backing} yet", where="volume.backing", hint=hint)
-    if compress and not form.compressible:
-        raise DebfleetError(f"{backing} can't be compressed", where="volume.backing")
-    words = ["-c", "-o", "compression_type=zstd", "-W", "-m", "8"] if compress else []
+    words = list(form.options)
+    if compress:
+        words += form.compressed[compression(backing, compress)]
+        words += THREADS if form.threads and not same else ()
     what = f"writing {target.name}"
 
     def tell(line: str) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import journal
+from .. import journal, savings
+from ..disk import shrink
 from ..disk.formats import convert
 from . import masking, metadata, packages, sbom
 
@@ -29,6 +30,7 @@ class Source:
     :param log: the build's log, where there is one.
     :param manifest: canonical, with its secrets.
     :param seconds: of each phase so far.
+    :param build: the work folder of the build, where there is one.
     """
 
     disk: Path
@@ -37,6 +39,7 @@ class Source:
     manifest: Mapping[str, Any]
     layout: Mapping[str, Any]
     seconds: Mapping[str, float]
+    build: Path | None = None
 
 
 def write(folder: Path, source: Source) -> dict[str, Any]:
@@ -45,7 +48,16 @@ def write(folder: Path, source: Source) -> dict[str, Any]:
     backing = manifest["volume"]["backing"]
     image = folder / f"disk.{backing}"
     journal.tell(f"writing {image.name}", 0, 4)
-    place_disk(source.disk, image, backing)
+    shrink.write(
+        source.disk,
+        image,
+        backing,
+        shrink=shrink.Shrink.load(source.build),
+        layout=source.layout,
+        build=source.build,
+        place=lambda: place_raw(source.disk, image),
+        same=bool(manifest.get("reproducible")),
+    )
     kernel = next(iter(metadata.kernels(source.tree)), None)
     if system["bootloader"] == "none" and kernel:
         copy_kernel(source.tree, kernel, folder)
@@ -64,6 +76,7 @@ def write(folder: Path, source: Source) -> dict[str, Any]:
         kernel=kernel,
         packages=len(found),
         time_built=time_built,
+        saved=savings.read(source.build),
     )
     journal.tell("writing the bill of materials", 3, 4)
     bill = sbom.make(
@@ -96,13 +109,12 @@ def write(folder: Path, source: Source) -> dict[str, Any]:
     return told
 
 
-def place_disk(disk: Path, image: Path, backing: str) -> None:
-    """Put the raw disk into the folder in its format; a raw one costs nothing where both are on one filesystem."""
-    if backing == "raw":
-        with contextlib.suppress(OSError):
-            image.hardlink_to(disk)
-            return
-    convert(disk, image, backing)
+def place_raw(disk: Path, image: Path) -> None:
+    """Put the raw disk into the folder as it is; it costs nothing where both are on one filesystem."""
+    with contextlib.suppress(OSError):
+        image.hardlink_to(disk)
+        return
+    convert(disk, image, "raw")
 
 
 def copy_kernel(tree: Path, version: str, folder: Path) -> None:

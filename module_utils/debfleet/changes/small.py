@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What dpkg leaves out of the tree, and how small the finished file shall be."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .. import journal, savings
+from ..disk.shrink import WAYS, Shrink
+from .request import Tree, expect_keys, expect_list, expect_path
+
+DPKG = "/etc/dpkg/dpkg.cfg.d"
+WILD = re.compile(r"[*?\[\\]")
+KIB = 1024
+STANZA = re.compile(r"^Package: (\S+)\nStatus: install ok installed$", re.MULTILINE)
+
+
+def check_filter(value: Any) -> None:
+    """{name, exclude, include}: the name of dpkg's file, and its path-exclude and path-include patterns in order."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must be a mapping of name, exclude and include, not {value!r}")
+    expect_keys(value, {"name", "exclude"}, {"include"})
+    for key in ("exclude", "include"):
+        expect_list(value.get(key, []), str, "patterns of paths")
+        for pattern in value.get(key, []):
+            expect_path(pattern)
+
+
+def set_filter(tree: Tree, value: Mapping[str, Any]) -> None:
+    """Let dpkg leave paths out from now on, in the image too, and remove those that are there already.
+
+    Directories that dpkg would make stay; the saving is noted, by dpkg's own reckoning.
+    """
+    exclude, include = value["exclude"], value.get("include", [])
+    if not exclude:
+        return
+    text = "".join(f"path-exclude={one}\n" for one in exclude) + "".join(f"path-include={one}\n" for one in include)
+    path = tree.path(f"{DPKG}/{value['name']}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
+
+    def out(inside: str) -> bool:
+        return any(fnmatchcase(inside, one) for one in exclude) and not any(fnmatchcase(inside, one) for one in include)
+
+    count = 0
+    for top in sorted({_fixed(pattern) for pattern in exclude}):
+        for folder, names, files in os.walk(tree.root / top.lstrip("/"), topdown=False):
+            inside = "/" + str(Path(folder).relative_to(tree.root))
+            for name in [*files, *(name for name in names if (Path(folder) / name).is_symlink())]:
+                if out(f"{inside}/{name}"):
+                    (Path(folder) / name).unlink()
+                    count += 1
+            if inside != top and out(inside) and not any(Path(folder).iterdir()):
+                Path(folder).rmdir()
+    journal.log(f"+ remove what dpkg leaves out: {count} files")
+    before, missing = reckoned(tree.root, out)
+    savings.note(tree.build, "dpkg", before, before - missing)
+
+
+def _fixed(pattern: str) -> str:
+    """The folder above the first wildcard of a pattern."""
+    match = WILD.search(pattern)
+    return str(PurePosixPath(pattern[: match.start()] + "x").parent) if match else str(PurePosixPath(pattern).parent)
+
+
+def reckoned(root: Path, out: Callable[[str], bool]) -> tuple[int, int]:
+    """Bytes of all installed packages by their own reckoning (Installed-Size), and of what of them is left out.
+
+    What a package lacks is its Installed-Size less what of it is there, each file rounded up to a KiB and all else
+    taken for one, as dpkg-gencontrol counts.
+    """
+    total = missing = 0
+    for lists, size in _packages(root):
+        total += size
+        paths = [line for path in lists for line in path.read_text(encoding="utf-8").splitlines() if line != "/."]
+        gone = [one for one in paths if out(one) and not os.path.lexists(root / one.lstrip("/"))]
+        if gone:
+            there = sum(_kib(root / one.lstrip("/")) for one in paths)
+            missing += min(size, max(len(gone), size // KIB - there) * KIB)
+    return total, missing
+
+
+def _packages(root: Path) -> Iterator[tuple[list[Path], int]]:
+    """The lists of paths of each installed package, and its Installed-Size in bytes."""
+    known: dict[str, list[Path]] = {}
+    for path in (root / "var/lib/dpkg/info").glob("*.list"):
+        known.setdefault(path.stem.partition(":")[0], []).append(path)
+    text = (root / "var/lib/dpkg/status").read_text(encoding="utf-8", errors="replace")
+    for stanza in text.split("\n\n"):
+        if found := STANZA.search(stanza):
+            size = re.search(r"^Installed-Size: (\d+)$", stanza, re.MULTILINE)
+            yield known.get(found[1], []), int(size[1]) * KIB if size else 0
+
+
+def _kib(path: Path) -> int:
+    try:
+        stat = path.lstat()
+    except OSError:
+        return 0
+    return -(-stat.st_size // KIB) if path.is_file() and not path.is_symlink() else 1
+
+
+def check_shrink(value: Any) -> None:
+    """{how, compression, zerofree}."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must be a mapping of how, compression and zerofree, not {value!r}")
+    expect_keys(value, {"how"}, {"compression", "zerofree"})
+    if value["how"] not in WAYS:
+        raise ValueError(f"{value['how']!r} is no way to shrink; there are {', '.join(map(str, WAYS))}")
+
+
+def set_shrink(tree: Tree, value: Mapping[str, Any]) -> None:
+    """Leave word for the step that writes the image."""
+    if tree.build:
+        Shrink(value["how"], value.get("compression") or "", bool(value.get("zerofree"))).save(tree.build)
