@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .mounts import mounts_below
-from .process import Process, end_marked
+from .process import Process, end_marked, lineage
 
 KILL_AFTER = 10.0  # seconds that a process has to end by itself
 Held = dict[str, Any]
@@ -131,6 +131,8 @@ def _release_file(entry: Held) -> None:
 
 def _release_process(entry: Held) -> None:
     process = Process(entry["pid"], entry["start"])
+    if process.pid in lineage():  # it is we who release
+        return
     for number, patience in ((signal.SIGTERM, KILL_AFTER), (signal.SIGKILL, KILL_AFTER)):
         if not process.alive():
             return
@@ -138,7 +140,7 @@ def _release_process(entry: Held) -> None:
             os.kill(process.pid, number)
         until = time.monotonic() + patience
         while process.alive() and time.monotonic() < until:
-            time.sleep(0.05)
+            time.sleep(0.01)
     if process.alive():
         raise OSError(f"process {process.pid} does not end")
 

@@ -37,7 +37,7 @@ class Process:
 
 def marked(marker: str) -> list[Process]:
     """The processes whose environment holds this string, without us and our ancestors."""
-    ours = _ancestors(os.getpid())
+    ours = lineage()
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) in ours:
@@ -50,7 +50,9 @@ def marked(marker: str) -> list[Process]:
     return found
 
 
-def _ancestors(pid: int) -> set[int]:
+def lineage() -> set[int]:
+    """The pids of us and of our ancestors."""
+    pid = os.getpid()
     chain = {pid}
     while pid > 1:
         try:

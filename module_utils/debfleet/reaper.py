@@ -27,6 +27,8 @@ def start(ledger: Ledger) -> None:
     if os.fork():
         os._exit(0)
     try:
+        own = Process.of(os.getpid())
+        ledger.add("process", pid=own.pid, start=own.start)  # so that it goes with the build
         _become_quiet()
         _wait_for_end(ledger.owner)
         if ledger.path.exists():

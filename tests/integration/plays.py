@@ -127,7 +127,10 @@ def traces(name: str, folder: Path) -> Traces:
 
 
 def _processes(name: str) -> list[str]:
-    """Processes with the build in their environment, command line or root; not the tests' own."""
+    """Processes with the build in their environment, command line or root; not the tests' own.
+
+    A module is a fork of Ansible's worker: its command line is that of the play, which names the manifest.
+    """
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -140,6 +143,7 @@ def _processes(name: str) -> list[str]:
             )
         except OSError:
             continue
-        if b"DEBFLEET_BUILD=" in told and name.encode() in told or f"debfleet-{name}".encode() in told:
+        ours = f"debfleet-{name}", f"/{name}.yml"
+        if b"DEBFLEET_BUILD=" in told and name.encode() in told or any(word.encode() in told for word in ours):
             found.append(f"{entry.name} {told[-200:]!r}")
     return found

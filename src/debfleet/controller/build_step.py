@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from debfleet.common.process import Process
+from debfleet.common.workspace import LEDGER, held_ledger
+from debfleet.controller.forked import ForkedModule
 from debfleet.controller.progress import shown
 
 
-class BuildStep(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+class BuildStep(ForkedModule):
     """The action of every module that is part of a build. Outside of one it just runs the module."""
 
     _supports_check_mode = True
@@ -26,11 +29,22 @@ class BuildStep(ActionBase):  # type: ignore[misc]  # ansible-core has no types
         build = variables.get("image_build") or {}
         if self._task.check_mode and build and not self.stands_alone:
             return {**result, "changed": True, "msg": "would run; what it works on comes to be only in a build"}
+        self._forks = self.can_fork(variables)
         if not build.get("work") or self._task.check_mode:
             result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
             return result
         arguments["build"] = build["work"]
-        with shown(self._display, Path(build["work"]), variables.get("phase", "")):
+        work, phase = Path(build["work"]), variables.get("phase", "")
+
+        @contextlib.contextmanager
+        def held(process: Process) -> Iterator[None]:
+            if (work / LEDGER).exists():  # a fork has the environment of the play, without the build's mark
+                held_ledger(work).add("process", pid=process.pid, start=process.start)
+            with shown(self._display, work, phase):
+                yield
+
+        self._on_fork = held
+        with contextlib.nullcontext() if self._forks else shown(self._display, work, phase):
             result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         return result
 
