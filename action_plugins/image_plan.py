@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ try:
     from debfleet.common.disk.layout import LayoutError
     from debfleet.common.errors import MissingError
     from debfleet.common.manifest.plan import plan
-    from debfleet.controller import environment, planning
+    from debfleet.controller import environment, failure, planning
 except ImportError as error:
     raise AnsibleError(
         f"this ansible-playbook runs on {sys.executable}, which has no debfleet: run `make setup`, then "
@@ -33,13 +34,13 @@ REGISTERED = ("image_build", "image_tree", "image_packages", "image_phase_begun"
 
 
 class ActionModule(ActionBase):
-    """Options: `manifest`, a file; `build_dir`, where images are put; `prove`, whether the image is booted;
-    `only_plan`, so that what can't be built yet is told but is no error.
+    """Options: `manifest`, a file; `build_dir`, where images are put; `prove`, whether the image is booted; `on_error`,
+    rollback or shell; `only_plan`, so that what can't be built yet is told but is no error.
     """
 
     _supports_check_mode = True
     _requires_connection = False
-    _VALID_ARGS = frozenset(("manifest", "build_dir", "prove", "only_plan"))
+    _VALID_ARGS = frozenset(("manifest", "build_dir", "prove", "on_error", "only_plan"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what `image_build` holds from here on; never logged, since it holds hashed passwords."""
@@ -58,13 +59,14 @@ class ActionModule(ActionBase):
         manifest = checked.manifest.to_dict()
         build_dir = Path(str(self._task.args.get("build_dir") or "build")).expanduser().absolute()
         try:
-            build = planning.describe(manifest, build_dir)
+            build = planning.describe(manifest, build_dir, checked.plain)
         except LayoutError as error:
             raise AnsibleActionFail(f"the disk can't be laid out: {error}") from error
         build["phases"] = {
             phase: [str(checked.roles[role]) for role in joined] for phase, joined in checked.phases.items()
         }
         build["prove"] = boolean(self._task.args.get("prove", False))
+        build["on_error"] = self._on_error()
         build["not_built"] = list(checked.not_built)
         build["packages"] = self._packages(build, variables)
         asked = dict.fromkeys(name for names in build["packages"]["packages"].values() for name in names)
@@ -86,6 +88,15 @@ class ActionModule(ActionBase):
         """An extra variable hides what the play registers under that name."""
         if taken := [name for name in REGISTERED if name in load_extra_vars(self._loader)]:
             raise AnsibleActionFail(f"the play itself sets {' and '.join(taken)}: leave it out of -e")
+
+    def _on_error(self) -> str:
+        try:
+            way, note = failure.wanted(self._task.args.get("on_error"), os.getppid())
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        if note:
+            self._display.display(note)
+        return way
 
     def _check(self, manifest: str | None) -> Any:
         if not manifest:
@@ -128,6 +139,7 @@ class ActionModule(ActionBase):
             "bootstrapper": manifest["bootstrapper"],
             "image_apt": manifest["packages"],
             "packages": wanted,
+            "proxy": build["proxy"],
         }
 
 

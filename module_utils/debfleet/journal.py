@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 LOG = "build.log"
 PROGRESS = "progress"
+FAILED = "failed.json"  # the command that failed last, for who wants to look at it
 MASK = "********"
 
 
@@ -73,6 +75,25 @@ def tell(what: str, done: float | None = None, of: float | None = None) -> None:
     if journal := _current:
         note = {"what": what, "done": done, "of": of, "time": time.time()}
         journal.append(PROGRESS, json.dumps(note) + "\n")
+
+
+def failed(**command: Any) -> None:
+    """Write down a command that failed, in place of an earlier one; every text in it is masked."""
+    if journal := _current:
+        path = journal.folder / FAILED
+        new = path.with_name(f"{FAILED}.{os.getpid()}")
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            json.dump({**_masked(command), "time": time.time()}, file)
+        new.replace(path)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(item) for item in value]
+    return masked(value) if isinstance(value, str) else value
 
 
 def masked(text: str) -> str:

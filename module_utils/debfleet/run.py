@@ -128,7 +128,16 @@ def run(
     done = Done(said, process.returncode, "".join(out), "".join(err), time.monotonic() - start)
     journal.log(f"= exit {done.returncode} after {done.seconds:.2f} s")
     if check and done.returncode != 0:
-        raise CommandError(said, done.returncode, done.stderr or done.stdout)
+        error = CommandError(said, done.returncode, done.stderr or done.stdout)
+        journal.failed(
+            argv=command,
+            told=error.what,
+            env=dict(env or {}),
+            cwd=str(cwd) if cwd else None,
+            stdin=stdin if isinstance(stdin, str) else None,
+            fds=list(pass_fds),
+        )
+        raise error
     return done
 
 

@@ -16,18 +16,24 @@ from ..run import SEARCH, find
 KEYS = (signal.SIGINT, signal.SIGQUIT)  # what keys send to all that share the terminal
 
 
-def controlling() -> int | None:
-    """A descriptor of the terminal that this process was started from, if it is in its foreground; else None.
+def in_foreground(pid: int) -> bool:
+    """Whether a process was started from a terminal and may read what is typed there."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    group, _session, terminal, foreground = stat.rpartition(")")[2].split()[2:6]
+    return terminal != "0" and group == foreground
 
-    The caller closes it.
-    """
-    with contextlib.suppress(OSError):
-        fd = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        with contextlib.suppress(OSError):
-            if os.tcgetpgrp(fd) == os.getpgrp():
-                return fd
+
+@contextlib.contextmanager
+def controlling() -> Iterator[int]:
+    """A descriptor of the terminal that this process was started from. Raises OSError where there is none."""
+    fd = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
         os.close(fd)
-    return None
 
 
 def attached(

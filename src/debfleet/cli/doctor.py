@@ -24,8 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options; there is no verb."""
     parser.description = (
         "Look at this machine: Debian packages, Python packages, rights, room, mirrors, libvirt, KVM. What is missing "
-        "is named with the command that mends it; nothing is changed. Exit 0 when nothing is missing, else 3; a warning "
-        "is no error."
+        "is named with the command that mends it; nothing is changed. Exit 0 when nothing is missing, else 3; warnings "
+        "are no errors."
     )
     parser.add_argument("--json", action="store_true", help="print all as JSON (schemas/doctor.json)")
     parser.add_argument("--offline", action="store_true", help="don't ask the mirrors")
