@@ -50,6 +50,12 @@ options:
     description: Whether recommended packages are installed, here and by later steps of the build.
     type: bool
     default: false
+  proxy:
+    description:
+      - Address of a proxy for apt, with its user and password, as C(http://user:password@host:port). It holds while
+        building; this machine's own when empty.
+    type: str
+    default: ''
   state:
     description: The tree is there.
     type: str
@@ -137,6 +143,7 @@ class Params:
     bootstrapper: dict[str, Any]
     image_apt: dict[str, Any]
     recommends: bool
+    proxy: str
     state: str
     build: str | None
 
@@ -171,7 +178,7 @@ def read_current(params: Params, wanted: Tree, how: How) -> tuple[Ready, bool]:
     """apt made ready, and whether the tree is there already."""
     params.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     declared = ImageApt.of(params.image_apt)
-    wish = mirror.wish_of(params.bootstrapper, params.image_apt, params.suite)
+    wish = mirror.wish_of(params.bootstrapper, params.image_apt, params.suite, params.proxy)
     ready = prepare(params.folder, wish, wanted.architecture, declared, recommends=params.recommends)
     return ready, tree.is_made(wanted, tree.digest(wanted, how, ready.apt), ready.apt.folder)
 
@@ -198,6 +205,7 @@ def main() -> None:
             "bootstrapper": {"type": "dict", "default": {}},
             "image_apt": {"type": "dict", "default": {}},
             "recommends": {"type": "bool", "default": False},
+            "proxy": {"type": "str", "default": "", "no_log": True},
             "state": {"type": "str", "choices": ["present"], "default": "present"},
             "build": {"type": "path"},
         },
@@ -207,7 +215,7 @@ def main() -> None:
     start = time.monotonic()
     result: dict[str, Any] = {"root": str(params.root), "suite": params.suite, "codename": "", "packages": 0}
     try:
-        with journal.writing(params.build):
+        with journal.writing(params.build, mirror.credentials(params.proxy)):
             wanted, how = desired(params)
             result.update(tool=how.tool, tool_version=tree.version(how.tool))
             ready, there = read_current(params, wanted, how)

@@ -55,6 +55,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import journal
+from ansible.module_utils.debfleet.bootstrap import apt, mirror
 from ansible.module_utils.debfleet.changes import apply, pip_settings, request
 from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.namespace import proxies
@@ -80,6 +81,8 @@ def main() -> None:
     secrets = [user.get("password-crypted") or "" for one in requests if one.kind == "users" for user in one.value]
     secrets += pip_settings.secrets(pip_settings.read()) if any(one.kind == "pip" for one in requests) else ()
     secrets += [proxy for proxy in proxies().values() if "@" in proxy]
+    if build and (apt.folder_of(build) / apt.STATE).exists():
+        secrets += mirror.credentials(" ".join(apt.Apt.load(build).settings))
     try:
         with journal.writing(build, secrets):
             applied = apply.apply(request.Tree(Path(params["root"]), build), requests)

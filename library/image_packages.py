@@ -51,6 +51,12 @@ options:
     description: Whether recommended packages are installed too.
     type: bool
     default: false
+  proxy:
+    description:
+      - Address of a proxy for apt, with its user and password, as C(http://user:password@host:port). It holds while
+        building; this machine's own when empty.
+    type: str
+    default: ''
   build:
     description:
       - Folder of the running build, with its log, progress and ledger. Without it nothing is kept.
@@ -132,6 +138,7 @@ class Params:
     image_apt: dict[str, Any]
     packages: dict[str, list[str]]
     recommends: bool
+    proxy: str
     build: str | None
 
 
@@ -160,7 +167,7 @@ def desired(params: Params) -> Tree:
 def read_current(params: Params, folder: Path) -> dict[str, Any]:
     """What the mirror has of it."""
     tree = desired(params)
-    wish = mirror.wish_of(params.bootstrapper, params.image_apt, params.suite)
+    wish = mirror.wish_of(params.bootstrapper, params.image_apt, params.suite, params.proxy)
     ready = prepare(
         folder, wish, tree.architecture, ImageApt.of(params.image_apt), recommends=params.recommends
     )  # fmt: skip
@@ -190,6 +197,7 @@ def main() -> None:
             "image_apt": {"type": "dict", "default": {}},
             "packages": {"type": "dict", "default": {}},
             "recommends": {"type": "bool", "default": False},
+            "proxy": {"type": "str", "default": "", "no_log": True},
             "build": {"type": "path"},
         },
         supports_check_mode=True,
@@ -197,7 +205,7 @@ def main() -> None:
     params = Params(**module.params)
     start = time.monotonic()
     try:
-        with journal.writing(params.build), folder_of(params) as folder:
+        with journal.writing(params.build, mirror.credentials(params.proxy)), folder_of(params) as folder:
             result = read_current(params, folder)
     except (DebfleetError, OSError) as error:
         module.fail_json(msg="could not resolve the image's packages", exception=error)

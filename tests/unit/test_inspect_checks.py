@@ -256,7 +256,7 @@ def wished(**plugins: Any) -> dict[str, Any]:
         ),
         (
             [file("etc/apt/apt.conf.d/p", 'Acquire::http::Proxy "http://10.0.0.1:3142";\n')],
-            wished(apt_proxy={"address": "10.0.0.1", "port": 3142}),
+            wished(apt_proxy={"address": "10.0.0.1", "port": 3142, "persistent": True}),
         ),
         (
             [file("etc/apt/apt.conf.d/v", 'Acquire::Check-Valid-Until "false";\n')],

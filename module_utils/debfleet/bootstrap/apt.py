@@ -24,6 +24,7 @@ from . import status
 STATE = "apt.json"
 ARCHIVES = "var/cache/apt/archives"
 CACHES = ("var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin")
+PROXY = re.compile(r'Acquire::http::Proxy "([^"]*)";$', re.IGNORECASE)
 NO_INITRAMFS = {"INITRD": "No"}  # the kernel's hooks honour it; the image gets its initramfs once, at the end
 
 
@@ -69,6 +70,12 @@ class Apt:
             written["recommends"],
             written["own"],
         )
+
+
+def proxy(settings: Sequence[str]) -> str:
+    """The proxy that these lines of apt.conf name for http, with its user and password; empty where there is none."""
+    found = [match[1] for line in settings if (match := PROXY.match(line))]
+    return found[-1] if found and found[-1].upper() not in ("DIRECT", "FALSE") else ""
 
 
 def folder_of(build: str | Path) -> Path:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from .. import journal
 from ..answers import once
@@ -26,6 +27,7 @@ ROLLING = ("sid", "unstable", "experimental", "rc-buggy")  # suites without upda
 HOLDING = re.compile(
     r"^Acquire::(Check-Valid-Until|Check-Date|M(ax|in)-ValidTime\b.*|Retries.*|Force.*|https?::.*|ftp::.*|tor.*)$", re.I
 )
+PROXY = re.compile(r"Acquire::\w+::Proxy\b", re.IGNORECASE)
 TARGETS = "$(REPO_URI)|$(RELEASE)|$(LABEL)|$(COMPONENT)|$(SOURCESENTRY)|$(IDENTIFIER)"
 
 
@@ -72,6 +74,7 @@ class Wish:
     security: str | None = None
     keyring: str | None = None
     no_check: bool = False
+    proxy: str = ""  # address of a proxy for apt, with user and password
     tool: str = "mmdebstrap"
 
 
@@ -88,6 +91,15 @@ class Mirrors:
     pockets: tuple[tuple[Source, ...], ...]
     image: tuple[Source, ...]
     settings: tuple[str, ...] = field(default=())
+    proxy: str = ""
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Lines of apt.conf that hold while building: the builder's, but for its proxies where the manifest has one."""
+        if not self.proxy:
+            return self.settings
+        others = [line for line in self.settings if not PROXY.match(line)]
+        return (*others, f'Acquire::http::Proxy "{self.proxy}";')
 
 
 def index_targets() -> str:
@@ -180,7 +192,7 @@ def plan(wish: Wish, builder: Builder, default: Sequence[Source]) -> Mirrors:
         else:
             pockets.append((source(main.uri, name, main.signed_by),))
     settings = builder.settings if origin == "builder" else ()
-    return Mirrors(origin, main, tuple(pockets), _image(wish, default), settings)
+    return Mirrors(origin, main, tuple(pockets), _image(wish, default), settings, wish.proxy)
 
 
 def _split(default: Iterable[Source]) -> tuple[Source | None, Source | None]:
@@ -253,7 +265,7 @@ def told(mirrors: Mirrors) -> list[str]:
     """Sentences for the log: where the packages come from, and which of the builder's settings hold."""
     whose = {"manifest": "the manifest's", "builder": "this machine's own", "tool": "the bootstrap tool's default"}
     lines = [f"packages come from {whose[mirrors.origin]} mirror: {hidden(mirrors.needed.uri)}"]
-    lines += [f"this machine's apt setting holds while building: {hidden(line)}" for line in mirrors.settings]
+    lines += [f"this apt setting holds while building: {hidden(line)}" for line in mirrors.held]
     return lines
 
 
@@ -262,8 +274,18 @@ def hidden(text: str) -> str:
     return re.sub(r"(\w://)[^/@\s\"]+@", rf"\1{journal.MASK}@", text)
 
 
-def wish_of(bootstrapper: dict[str, Any], packages: dict[str, Any], suite: str) -> Wish:
-    """The wish in the canonical manifest's sections."""
+def credentials(text: str) -> tuple[str, ...]:
+    """User and password of each address in a text, and the password alone, as it is written and as it is meant."""
+    found = re.findall(r"://([^/\s@\"]+)@", text)
+    passwords = [pair.partition(":")[2] for pair in found if ":" in pair]
+    return tuple(dict.fromkeys([*found, *passwords, *map(unquote, passwords)]))
+
+
+def wish_of(bootstrapper: dict[str, Any], packages: dict[str, Any], suite: str, proxy: str = "") -> Wish:
+    """The wish in the canonical manifest's sections.
+
+    :param proxy: address of the proxy that apt shall use while building; this machine's settings when empty.
+    """
     return Wish(
         suite=suite,
         components=tuple(packages.get("components") or ("main",)),
@@ -272,5 +294,6 @@ def wish_of(bootstrapper: dict[str, Any], packages: dict[str, Any], suite: str) 
         security=packages.get("security"),
         keyring=bootstrapper.get("keyring"),
         no_check=bool(bootstrapper.get("no-check-gpg")),
+        proxy=proxy,
         tool=bootstrapper.get("tool") or "mmdebstrap",
     )

@@ -47,7 +47,7 @@ def prepare(build: Path, wish: Wish, architecture: str, declared: ImageApt, *, r
         apt_.folder_of(build),
         architecture,
         wish.suite,
-        settings=mirrors.settings,
+        settings=mirrors.held,
         recommends=recommends,
         own=mirrors.origin == "builder",
     )

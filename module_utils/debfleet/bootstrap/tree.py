@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -184,12 +184,13 @@ def _by_debootstrap(tree: Tree, how: How, apt: Apt) -> None:
     mirror = replace(first, uri=first.uri.replace("copy:", "file:", 1) if first.uri.startswith("copy:") else first.uri)
     progress = debootstrap.Progress()
     command = debootstrap.argv(tree, mirror, check=not how.no_check, force_check=how.force_check)
-    _tool(command, progress.feed)
+    proxy = apt_.proxy(apt.settings)  # it gets packages by wget, which knows nothing of apt's settings
+    _tool(command, progress.feed, {"http_proxy": proxy} if proxy else {})
 
 
-def _tool(command: Sequence[str], feed: Callable[[str], None]) -> None:
+def _tool(command: Sequence[str], feed: Callable[[str], None], env: Mapping[str, str] | None = None) -> None:
     try:
-        run(apart(command), shown=command, env=NO_INITRAMFS, on_line=feed)
+        run(apart(command), shown=command, env={**NO_INITRAMFS, **(env or {})}, on_line=feed)
     except CommandError as error:
         raise DebfleetError(f"{command[0]} could not make the tree", why=apt_.reasons(error.output)) from error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from .. import journal
+from ..bootstrap import mirror
 
 LISTS = ("extra-index-url", "find-links", "trusted-host")
 KEPT = ("index-url", *LISTS, "no-index", "proxy", "timeout", "retries", "cert", "client-cert")
@@ -109,5 +109,4 @@ def _inside(word: str, key: str, binds: dict[str, str]) -> str:
 
 def secrets(settings: Mapping[str, str]) -> tuple[str, ...]:
     """User and password of each address in the settings, to be masked."""
-    found = [word for value in settings.values() for word in re.findall(r"://([^/\s@]+)@", value)]
-    return tuple(dict.fromkeys([*found, *(unquote(pair.partition(":")[2]) for pair in found if ":" in pair)]))
+    return mirror.credentials(" ".join(settings.values()))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,12 +62,17 @@ class Asked:
         uris = [packages.get("mirror"), packages.get("security"), bootstrapper.get("mirror")]
         for lines in (packages.get("sources") or {}).values():
             uris += [word for line in lines for word in str(line).split() if ":/" in word]
-        return {place(str(uri)) for uri in uris if uri}
+        return {place(str(uri)) for uri in uris if uri} | ({self.proxy()} - {""})
+
+    def proxy(self) -> str:
+        """The proxy for apt that stays in the image, host and port; empty where none was asked for."""
+        settings = self.plugin("apt_proxy") or {}
+        return f"{settings.get('address')}:{settings.get('port')}" if settings.get("persistent") else ""
 
     def apt_text(self) -> str:
-        """The text of apt's settings that the manifest brings, with that of its proxy plugin."""
+        """The text of apt's settings that the manifest brings, with the proxy that stays."""
         text = "\n".join(map(str, (self.section("packages").get("apt.conf.d") or {}).values()))
-        return text + json.dumps(self.plugin("apt_proxy") or {})
+        return f"{text}\n{self.proxy()}"
 
     def hostname(self) -> str:
         """The host name of the image, or nothing."""

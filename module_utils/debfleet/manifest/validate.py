@@ -200,9 +200,8 @@ def _problems(error: Any, data: Any, schema: Schema, positions: Positions) -> It
 
 
 def _holds_secret(part: Mapping[str, Any]) -> bool:
-    return (
-        any(word in part for word in ("x-secret", "x-crypted", "x-hidden"))
-        or any(isinstance(sub, dict) and _holds_secret(sub) for sub in part.get("properties", {}).values())
+    return any(word in part for word in ("x-secret", "x-crypted", "x-hidden")) or any(
+        isinstance(sub, dict) and _holds_secret(sub) for sub in part.get("properties", {}).values()
     )
 
 

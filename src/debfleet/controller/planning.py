@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -47,8 +48,12 @@ class Folders:
         return self.build_dir / f"{self.name}.failed.log"
 
 
-def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
-    """The facts of one build, as playbooks and roles read them in `image_build`."""
+def describe(manifest: Mapping[str, Any], build_dir: Path, plain: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The facts of one build, as playbooks and roles read them in `image_build`.
+
+    :param plain: secrets that a role needs as they are, by their paths in the manifest.
+    """
+    kept = dict(plain or {})
     name = manifest["name"]
     system = manifest["system"]
     build_id = f"{name}-{secrets.token_hex(4)}"
@@ -74,9 +79,20 @@ def describe(manifest: Mapping[str, Any], build_dir: Path) -> dict[str, Any]:
         "console_arguments": console_arguments(row.serial, manifest["provider"]) if row else "",
         "bootloader_packages": bootloader.packages(system),
         "filesystem_packages": filesystems.packages(disk),
+        "secrets": kept,
+        "proxy": apt_proxy(manifest["plugins"].get("apt_proxy"), kept.get("plugins.apt_proxy.password", "")),
         "version": __version__,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def apt_proxy(settings: Mapping[str, Any] | None, password: str) -> str:
+    """The address of the proxy that a manifest has for apt, with user and password; empty where it has none."""
+    if settings is None:
+        return ""
+    host = f"[{settings['address']}]" if ":" in settings["address"] else settings["address"]
+    words = [quote(word, safe="") for word in (settings.get("username"), password) if word]
+    return f"http://{':'.join(words)}{'@' if words else ''}{host}:{settings['port']}"
 
 
 def console_arguments(serial: str, provider: Mapping[str, Any]) -> str:

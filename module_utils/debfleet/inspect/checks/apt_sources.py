@@ -12,6 +12,7 @@ from ..subject import Subject
 
 APT = "/etc/apt"
 PROXY_FILES = ("/etc/environment", "/etc/profile.d/*", "/etc/wgetrc", "/etc/pip.conf", "/etc/default/*")
+PROXY_LOGIN = "/etc/apt/auth.conf.d/apt_proxy.conf"  # of the plugin apt_proxy, where the proxy stays
 PROXY = re.compile(r"Acquire::\w+::Proxy(-Auto-Detect)?(::.*)?", re.IGNORECASE)
 NO_PROXY = {"", "false", "direct"}
 # Settings that make apt trust less carefully, and the value that is apt's own default.
@@ -39,7 +40,7 @@ def check(subject: Subject, result: Result) -> None:
             continue
         text = uncommented(root.text(path) or "")
         if path.startswith("/etc/apt/auth.conf"):
-            if text.strip():
+            if text.strip() and not (path == PROXY_LOGIN and asked.proxy()):
                 result.find(path, "credentials of an archive", "remove it when cleaning")
             continue
         for uri in URI.findall(text):
