@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module bootloader, on a disk whose tree has this machine's grub modules."""
+"""The module bootloader, on disks whose tree has this machine's grub modules, and files in place of other loaders."""
 
 from __future__ import annotations
 
@@ -90,6 +90,30 @@ def test_grub_is_configured_and_installed_once(run: Run, tree: Path, tmp_path: P
     assert image.read_bytes() == (tree / "boot/grub/x86_64-efi/core.efi").read_bytes()
     assert disk.read_bytes()[510:512] == b"\x55\xaa"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["BOOTX64.EFI", "disk.raw", "tree"]
+
+
+def test_systemd_boot_is_configured_and_installed_once(run: Run, tree: Path, tmp_path: Path) -> None:
+    disk, system = tmp_path / "disk.raw", {**SYSTEM, "bootloader": "systemd-boot", "firmware": "uefi"}
+    volume = {"size": None, "partitions": {"type": "gpt", "root": {"size": "100MiB"}}}
+    plan = layout.plan(volume, firmware="uefi", bootloader="systemd-boot", seed="s")
+    source = tree / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"a loader")
+    given = {"tree": tree, "layout": plan.to_dict(), "system": system}
+    assert run(state="configured", **given)["changed"] is True
+    filled(disk, plan, tree)
+    before = disk.read_bytes()
+    assert run(check=True, disk=disk, **given)["written"] == ["ESP"]
+    assert disk.read_bytes() == before
+    assert run(disk=disk, **given)["written"] == ["ESP"]
+    assert run(disk=disk, **given) == {"changed": False, "written": []}
+    assert plan.esp is not None
+    where = f"{disk}@@{plan.esp.start}"
+    listed = subprocess.run(["mdir", "-b", "-/", "-i", where, "::"], capture_output=True, text=True, check=True).stdout
+    for name in ("EFI/BOOT/BOOTX64.EFI", "EFI/systemd/systemd-bootx64.efi", "debian/6.12-amd64/initrd.img-6.12-amd64"):
+        assert f"::/{name}\n" in listed
+    source.write_bytes(b"a newer one")
+    assert run(disk=disk, **given)["written"] == ["ESP"]
 
 
 def test_what_the_image_has_of_its_own_stays(run: Run, tree: Path) -> None:
