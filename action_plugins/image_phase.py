@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from debfleet.controller.progress import phase_label
+from debfleet.controller.progress import phase_label, reuse_lines
 
 SECONDS = "phases.json"  # in the work folder: seconds by phase
 
@@ -33,7 +33,8 @@ class ActionModule(ActionBase):
             self._display.v(phase_label(phase))
         else:
             seconds = round(now - float(begun), 2)
-            self._display.display(f"{phase_label(phase)} {seconds:7.1f} s")
+            reused = reuse_lines(Path(variables["image_build"]["work"]), float(begun))
+            self._display.display(f"{phase_label(phase)} {seconds:7.1f} s{reused}")
             self._keep(Path(variables["image_build"]["work"]) / SECONDS, phase, seconds)
         return {**result, "changed": False, "time": now}
 

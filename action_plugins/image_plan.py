@@ -23,24 +23,33 @@ try:
     from debfleet.common.disk.layout import LayoutError
     from debfleet.common.errors import MissingError
     from debfleet.common.manifest.plan import plan
-    from debfleet.controller import environment, failure, planning
+    from debfleet.controller import environment, failure, inputs, planning
 except ImportError as error:
     raise AnsibleError(
         f"this ansible-playbook runs on {sys.executable}, which has no debfleet: run `make setup`, then "
         "`.venv/bin/ansible-playbook`, or `source .venv/bin/activate` first"
     ) from error
 
-REGISTERED = ("image_build", "image_tree", "image_packages", "image_phase_begun", "image_role", "phase")
+REGISTERED = (
+    "image_build",
+    "image_tree",
+    "image_packages",
+    "image_unchanged",
+    "image_phase_begun",
+    "image_role",
+    "phase",
+)
 
 
 class ActionModule(ActionBase):
-    """Options: `manifest`, a file; `build_dir`, where images are put; `prove`, whether the image is booted; `on_error`,
-    rollback or shell; `only_plan`, so that what can't be built yet is told but is no error.
+    """Options: `manifest`, a file; `build_dir`, where images are put; `prove`, whether the image is booted; `cache`,
+    whether what earlier builds made is used, and kept for later ones; `rebuild`, so that an image is built though
+    nothing has changed; `on_error`, rollback or shell; `only_plan`, so that what can't be built yet is told but is no error.
     """
 
     _supports_check_mode = True
     _requires_connection = False
-    _VALID_ARGS = frozenset(("manifest", "build_dir", "prove", "on_error", "only_plan"))
+    _VALID_ARGS = frozenset(("manifest", "build_dir", "prove", "cache", "rebuild", "on_error", "only_plan"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what `image_build` holds from here on; never logged, since it holds hashed passwords."""
@@ -67,8 +76,12 @@ class ActionModule(ActionBase):
         }
         build["prove"] = boolean(self._task.args.get("prove", False))
         build["on_error"] = self._on_error()
+        build["rebuild"] = boolean(self._task.args.get("rebuild", False))
+        build["inputs"] = inputs.of_image(checked)
+        if cache := boolean(self._task.args.get("cache", True)):
+            build["cache_key"] = inputs.tree_code()
         build["not_built"] = list(checked.not_built)
-        build["packages"] = self._packages(build, variables)
+        build["packages"] = {**self._packages(build, variables), "cache": cache}
         asked = dict.fromkeys(name for names in build["packages"]["packages"].values() for name in names)
         build["shown"] = plan(checked, packages=list(asked)).text().splitlines()
         if only_plan:

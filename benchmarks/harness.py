@@ -22,7 +22,7 @@ from typing import Any
 
 import debfleet
 from debfleet.common import sizes
-from debfleet.common.bootstrap.tree import empty
+from debfleet.common.mounts import empty
 from debfleet.common.run import SEARCH
 
 OUT = Path("build/.bench")

@@ -34,6 +34,7 @@ from pathlib import Path
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase
 
+from debfleet.common.bases.lineage import Lineage
 from debfleet.common.changes.request import Tree
 from debfleet.common.namespace import run_in_root
 from debfleet.controller.inside import Inside
@@ -47,6 +48,8 @@ class Connection(ConnectionBase):
     has_tty = False
 
     def _connect(self) -> Connection:
+        if lineage := Lineage.of(self.get_option("build")):
+            lineage.leave()
         if self._inside() is None and not (Path(self.get_option("root")) / "usr/bin/python3").exists():
             # Not a failure to connect: a host that can't be reached would get no clean-up.
             raise AnsibleError(

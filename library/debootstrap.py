@@ -61,6 +61,11 @@ options:
     type: str
     choices: [present]
     default: present
+  cache_key:
+    description:
+      - The digest of the code that makes trees. With it, and with O(build), the tree is kept for later builds, and one
+        that an earlier build kept is taken where all that shapes it is the same; it is unpacked when it is needed.
+    type: str
   build:
     description:
       - Folder of the running build, with its log, progress and ledger. Apt's indices and settings lie there too, for
@@ -119,11 +124,14 @@ packages:
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import journal
+from ansible.module_utils.debfleet.bases.lineage import Lineage
+from ansible.module_utils.debfleet.bases.packing import digest
 from ansible.module_utils.debfleet.bootstrap import apt, image, mirror, tree
 from ansible.module_utils.debfleet.bootstrap.image import ImageApt
 from ansible.module_utils.debfleet.bootstrap.prepare import Ready, prepare
@@ -131,6 +139,8 @@ from ansible.module_utils.debfleet.bootstrap.tree import How
 from ansible.module_utils.debfleet.bootstrap.variant import Tree
 from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.run import raise_on_signals, run
+
+INSTALLED = ("install", "install_standard")  # of image_apt: no part of the tree that is made here
 
 
 @dataclass(frozen=True)
@@ -145,6 +155,7 @@ class Params:
     recommends: bool
     proxy: str
     state: str
+    cache_key: str | None
     build: str | None
 
     @property
@@ -183,6 +194,19 @@ def read_current(params: Params, wanted: Tree, how: How) -> tuple[Ready, bool]:
     return ready, tree.is_made(wanted, tree.digest(wanted, how, ready.apt), ready.apt.folder)
 
 
+def parts(params: Params, wanted: Tree, how: How, ready: Ready) -> dict[str, Any]:
+    """All that shapes the tree, by name."""
+    declared = ImageApt.of(params.image_apt)
+    files = [*map(Path, declared.keys), *([Path(how.tarball)] if isinstance(how.tarball, str) else [])]
+    return {
+        **tree.parts(wanted, how, ready.apt),
+        "image's apt": [f"{key}={value}" for key, value in sorted(params.image_apt.items()) if key not in INSTALLED],
+        "image's sources": [source.line() for source in ready.mirrors.image],
+        "files": [digest(path) for path in files],
+        "debfleet's code": params.cache_key,
+    }
+
+
 def apply(params: Params, wanted: Tree, how: How, ready: Ready) -> str:
     """Make the tree, and write the image's apt configuration into it. Returns what made it."""
     made = tree.make(wanted, how, ready.apt)
@@ -207,6 +231,7 @@ def main() -> None:
             "recommends": {"type": "bool", "default": False},
             "proxy": {"type": "str", "default": "", "no_log": True},
             "state": {"type": "str", "choices": ["present"], "default": "present"},
+            "cache_key": {"type": "str", "no_log": False},
             "build": {"type": "path"},
         },
         supports_check_mode=True,
@@ -220,6 +245,13 @@ def main() -> None:
             result.update(tool=how.tool, tool_version=tree.version(how.tool))
             ready, there = read_current(params, wanted, how)
             result.update(codename=ready.indices.codename, changed=not there)
+            if params.cache_key and params.build and not module.check_mode:
+                lineage = Lineage.begin(Path(params.build), wanted.root, params.cache_key)
+                shape = parts(params, wanted, how, ready)
+                make = partial(apply, params, wanted, how, ready)
+                lineage = lineage.step("bootstrap", shape, make, partial(apt.count, wanted.root))
+                result["packages"] = lineage.packages
+                module.exit_json(**result, seconds=round(time.monotonic() - start, 2))
             if not there and not module.check_mode:
                 result["tool"] = apply(params, wanted, how, ready)
             if there or not module.check_mode:

@@ -85,7 +85,8 @@ def main() -> None:
         secrets += mirror.credentials(" ".join(apt.Apt.load(build).settings))
     try:
         with journal.writing(build, secrets):
-            applied = apply.apply(request.Tree(Path(params["root"]), build), requests)
+            tree = request.Tree(Path(params["root"]), build)
+            applied = apply.apply_phase(tree, Path(params["requests"]).name, requests)
     except DebfleetError as error:
         module.fail_json(msg=f"could not make the changes of {Path(params['requests']).name}", exception=error)
     module.exit_json(changed=applied > 0, applied=applied)

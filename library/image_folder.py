@@ -37,6 +37,12 @@ options:
     description: The disk's layout. Needed for C(state=present).
     type: dict
     default: {}
+  inputs:
+    description:
+      - All that shaped the image, by name and in one word each; C(metadata.json) has it, so that a later build can tell
+        that nothing has changed.
+    type: dict
+    default: {}
   build:
     description: Folder of the running build, where its log, progress and ledger live. Playbooks need not give it.
     type: path
@@ -104,6 +110,7 @@ class Params:
     tree: str | None
     manifest: dict[str, Any]
     layout: dict[str, Any]
+    inputs: dict[str, str]
     build: str | None
 
 
@@ -120,6 +127,7 @@ def present(params: Params) -> dict[str, Any]:
         layout=params.layout,
         build=work,
         seconds=json.loads(seconds.read_text(encoding="utf-8")) if seconds and seconds.exists() else {},
+        inputs=params.inputs,
     )
     with publish.published(Path(params.folder).absolute(), held_ledger(work) if work else None) as folder:
         metadata = contents.write(folder, source)
@@ -153,6 +161,7 @@ def main() -> None:
             "tree": {"type": "path"},
             "manifest": {"type": "dict", "default": {}},
             "layout": {"type": "dict", "default": {}},
+            "inputs": {"type": "dict", "default": {}},
             "build": {"type": "path"},
         },
         required_if=[("state", "present", ["disk", "tree", "manifest", "layout"])],

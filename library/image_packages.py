@@ -57,6 +57,12 @@ options:
         building; this machine's own when empty.
     type: str
     default: ''
+  cache:
+    description:
+      - Whether apt's indices, and what was resolved, are kept for later builds, and taken from earlier ones where the
+        mirror still has the same.
+    type: bool
+    default: false
   build:
     description:
       - Folder of the running build, with its log, progress and ledger. Without it nothing is kept.
@@ -91,6 +97,10 @@ installed_size:
   description: Bytes that they take in the image, as they say themselves.
   returned: always
   type: int
+archive:
+  description: The state of the archive in one word; it changes whenever one of the Release files does.
+  returned: always
+  type: str
 codename:
   description: The suite's codename, from the mirror.
   returned: always
@@ -120,9 +130,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import journal
-from ansible.module_utils.debfleet.bootstrap import mirror, resolve
+from ansible.module_utils.debfleet.bootstrap import mirror, resolve, resolved
 from ansible.module_utils.debfleet.bootstrap.image import ImageApt
 from ansible.module_utils.debfleet.bootstrap.prepare import prepare
+from ansible.module_utils.debfleet.bootstrap.tree import archive_digest
 from ansible.module_utils.debfleet.bootstrap.variant import Tree
 from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.run import raise_on_signals, run
@@ -139,6 +150,7 @@ class Params:
     packages: dict[str, list[str]]
     recommends: bool
     proxy: str
+    cache: bool
     build: str | None
 
 
@@ -169,17 +181,23 @@ def read_current(params: Params, folder: Path) -> dict[str, Any]:
     tree = desired(params)
     wish = mirror.wish_of(params.bootstrapper, params.image_apt, params.suite, params.proxy)
     ready = prepare(
-        folder, wish, tree.architecture, ImageApt.of(params.image_apt), recommends=params.recommends
+        folder, wish, tree.architecture, ImageApt.of(params.image_apt), recommends=params.recommends,
+        cache=params.cache,
     )  # fmt: skip
     named = params.image_apt.get("install") or []  # asked for by a task too, but told by its place in the manifest
     others = {asker: [one for one in asked if one not in named] for asker, asked in params.packages.items()}
     wanted = {"packages.install": named, **others}
     standard = bool(params.image_apt.get("install_standard"))
-    found = resolve.resolve(ready.apt, tree, wanted, standard=standard)
+    found = resolved.known(ready.apt, tree, wanted, standard=standard) if params.cache else None
+    if found is None:
+        found = resolve.resolve(ready.apt, tree, wanted, standard=standard)
+        if params.cache:
+            resolved.keep(ready.apt, tree, wanted, found, standard=standard)
     return {
         "packages": [asdict(package) for package in found],
         "download_size": sum(package.download_size for package in found),
         "installed_size": sum(package.installed_size for package in found),
+        "archive": archive_digest(ready.apt),
         "codename": ready.indices.codename,
         "pockets": list(ready.indices.pockets),
         "mirror": ready.mirrors.origin,
@@ -198,6 +216,7 @@ def main() -> None:
             "packages": {"type": "dict", "default": {}},
             "recommends": {"type": "bool", "default": False},
             "proxy": {"type": "str", "default": "", "no_log": True},
+            "cache": {"type": "bool", "default": False},
             "build": {"type": "path"},
         },
         supports_check_mode=True,

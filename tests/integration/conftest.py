@@ -4,11 +4,21 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import plays
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """What builds keep for later ones, shared by all workers of a run, and nothing of it from an earlier run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "cache"
+    os.environ["DEBFLEET_CACHE"] = str(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from local_repository import Repository, make_deb
 
-from debfleet.common import journal
-from debfleet.common.bootstrap import apt, tree
+from debfleet.common import journal, mounts
+from debfleet.common.bootstrap import apt
 from debfleet.common.bootstrap.resolve import resolve
 from debfleet.common.bootstrap.variant import Tree
 from debfleet.common.errors import DebfleetError
@@ -230,13 +230,13 @@ def test_a_tree_that_something_is_mounted_in_is_not_emptied(folder: Path) -> Non
     (root / "file").touch()
     theirs.mkdir()
     (theirs / "kept").touch()
-    code = "import pathlib, sys; from debfleet.common.bootstrap import tree; tree.empty(pathlib.Path(sys.argv[1]))"
+    code = "import pathlib, sys; from debfleet.common import mounts; mounts.empty(pathlib.Path(sys.argv[1]))"
     mount = 'mount --bind "$1" "$2/dev" && exec "$3" -c "$4" "$2"'
     argv = [*apart(["sh", "-c", mount, "sh", theirs, root, sys.executable, code])]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode and f"{root}/dev" in done.stderr and "something is mounted in it" in done.stderr
     assert (theirs / "kept").exists() and (root / "file").exists()
-    tree.empty(root)
+    mounts.empty(root)
     assert list(root.iterdir()) == [] and (theirs / "kept").exists()
 
 

@@ -36,7 +36,8 @@ def test_a_killed_play_leaves_nothing(tmp_path: Path, phase: str, number: signal
         bootstrapper={} if early else KEPT,
     )
     keep_an_image(tmp_path, name)
-    play = plays.start("build-image", tmp_path, manifest=manifest, image_kernel="false")
+    cold = {"cache": "off"} if early else {}
+    play = plays.start("build-image", tmp_path, manifest=manifest, image_kernel="false", **cold)
     try:
         waited = "mmdebstrap" if early else "+ sh -c 'sleep 3600 & sleep 3600'"
         wait_for(lambda: log_says(tmp_path, waited) or play.poll() is not None, f"{phase} to begin")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from debfleet.common.bootstrap import tree
+from debfleet.common import mounts
 from debfleet.common.errors import DebfleetError
 from debfleet.docs import performance
 
@@ -87,7 +87,7 @@ def test_a_result_that_is_wrong_has_no_figure(harness: ModuleType) -> None:
 def test_a_folder_with_a_mount_in_it_stays(
     harness: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tree, "mounts_below", lambda folder: [f"{folder}/tree/dev"])
+    monkeypatch.setattr(mounts, "mounts_below", lambda folder: [f"{folder}/tree/dev"])
     with pytest.raises(DebfleetError, match="mounted"), harness.scratch(tmp_path) as folder:
         (folder / "tree").mkdir()
     assert (folder / "tree").is_dir()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import journal
 from . import apt as apt_
-from . import image, indices, mirror
+from . import image, indices, kept_lists, mirror
 from .apt import Apt
 from .image import ImageApt
 from .indices import Indices
@@ -33,10 +33,13 @@ class Ready:
         return self.indices.apt
 
 
-def prepare(build: Path, wish: Wish, architecture: str, declared: ImageApt, *, recommends: bool = False) -> Ready:
+def prepare(
+    build: Path, wish: Wish, architecture: str, declared: ImageApt, *, recommends: bool = False, cache: bool = False
+) -> Ready:
     """Make apt ready in the build's folder; a second call with the same wish gets nothing again.
 
     :param recommends: whether recommended packages are installed too; not by default, as the older tool.
+    :param cache: whether the indices begin as an earlier build left them, so that only what has changed is got.
     :raises ResolveError: when a suite, component or architecture isn't on its mirror.
     :raises DebfleetError: when there is no mirror, or a key or source line of the manifest can't be read.
     """
@@ -63,7 +66,11 @@ def prepare(build: Path, wish: Wish, architecture: str, declared: ImageApt, *, r
         return Ready(known, mirrors)
     for line in mirror.told(mirrors):
         journal.log(line)
+    if cache:
+        kept_lists.seed(apt, asked)
     got = indices.get(apt, mirrors, extra)
+    if cache:
+        kept_lists.keep(apt, asked)
     note = {"asked": asked, "codename": got.codename, "pockets": got.pockets}
     (apt.folder / NOTE).write_text(json.dumps(note), encoding="utf-8")
     return Ready(got, mirrors)

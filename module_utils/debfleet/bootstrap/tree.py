@@ -6,17 +6,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from .. import journal
 from ..answers import once
+from ..bases import packing
 from ..errors import DebfleetError
 from ..ledger import cache_folder
-from ..mounts import mounts_below
+from ..mounts import empty
 from ..namespace import apart
 from ..run import CommandError, find, run
 from . import apt as apt_
@@ -27,7 +28,6 @@ from .variant import Tree
 
 MARKER = "bootstrap.json"
 KEEP_DAYS = 30
-TAR = ["tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", "--sparse"]
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,27 @@ class How:
     tarball: bool | str | None = None
 
 
+def parts(tree: Tree, how: How, apt: Apt) -> dict[str, Any]:
+    """What a tree depends on, by name: its inputs, and the state of the archive as its Release files have it."""
+    return {
+        "tool": f"{how.tool} {version(how.tool)}",
+        **{name: value for name, value in asdict(tree).items() if name != "root"},
+        "sources": list(apt.sources),
+        "archive": archive_digest(apt),
+    }
+
+
+def archive_digest(apt: Apt) -> str:
+    """The state of the archive, in one word: changed whenever one of its Release files is."""
+    releases = sorted((apt.folder / "lists").glob("*Release"))
+    return hashlib.sha256(
+        "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in releases).encode()
+    ).hexdigest()
+
+
 def digest(tree: Tree, how: How, apt: Apt) -> str:
-    """What a tree depends on, in one word: its inputs, and the state of the archive."""
-    parts = [json.dumps({**asdict(tree), "root": "", "tool": how.tool, "version": version(how.tool)}, sort_keys=True)]
-    parts += apt.sources
-    for path in sorted((apt.folder / "lists").glob("*Release")):
-        parts.append(hashlib.sha256(path.read_bytes()).hexdigest())
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    """All that a tree depends on, in one word."""
+    return hashlib.sha256(json.dumps(parts(tree, how, apt), sort_keys=True).encode()).hexdigest()
 
 
 def version(tool: str) -> str:
@@ -131,24 +145,6 @@ def _claim(tree: Tree, folder: Path) -> None:
     root.chmod(0o755)
 
 
-def empty(folder: Path) -> None:
-    """Remove what is in a folder, and keep the folder.
-
-    :raises DebfleetError: when something is mounted below it, for what is mounted there would be removed too.
-    """
-    if mounted := mounts_below(folder):
-        raise DebfleetError(
-            f"will not empty {folder}: something is mounted in it",
-            why=", ".join(mounted),
-            hint="unmount it: nothing was touched",
-        )
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-
-
 def _by_mmdebstrap(tree: Tree, how: How, apt: Apt) -> None:
     settings = [
         f'Dir::State::lists "{apt.folder}/lists";',
@@ -198,16 +194,13 @@ def _tool(command: Sequence[str], feed: Callable[[str], None], env: Mapping[str,
 def _tarball(how: How, wanted: str) -> Path | None:
     if isinstance(how.tarball, str) and how.tarball:
         return Path(how.tarball)
-    if how.tarball is not True:
-        return None
-    ending = "tar.zst" if shutil.which("zstd") else "tar.gz"
-    return cache_folder() / "bootstrap" / f"{wanted[:32]}.{ending}"
+    return cache_folder() / "bootstrap" / f"{wanted[:32]}.{packing.ending()}" if how.tarball is True else None
 
 
 def _unpack(tarball: Path, tree: Tree) -> None:
     journal.tell(f"bootstrap: unpacking {tarball.name}")
     os.utime(tarball)
-    run([*TAR, "--extract", "--preserve-permissions", "--auto-compress", "--directory", tree.root, "--file", tarball])
+    packing.unpack(tarball, tree.root)
     if not (tree.root / "var/lib/dpkg/status").exists():
         hint = "remove it: it is made anew"
         raise DebfleetError(f"{tarball} holds no Debian tree", where="bootstrapper.tarball", hint=hint)
@@ -216,12 +209,7 @@ def _unpack(tarball: Path, tree: Tree) -> None:
 def _pack(tree: Tree, tarball: Path) -> None:
     journal.tell(f"bootstrap: keeping the tree in {tarball.name}")
     tarball.parent.mkdir(parents=True, exist_ok=True)
-    new = tarball.with_name(f".{os.getpid()}-{tarball.name}")
-    try:
-        run([*TAR, "--create", "--auto-compress", "--directory", tree.root, "--file", new, "."])
-        new.replace(tarball)
-    finally:
-        new.unlink(missing_ok=True)
+    packing.pack(tree.root, tarball)
     old = time.time() - KEEP_DAYS * 86400
     if tarball.parent == cache_folder() / "bootstrap":
         for other in tarball.parent.iterdir():

@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import groupby
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import groupby, takewhile
+from typing import Any
 
 from .. import journal
+from ..bases import fingerprint
+from ..bases.lineage import Lineage
+from ..bootstrap import apt
 from ..errors import DebfleetError
 from .request import Request, Tree
 from .table import KINDS
+
+STEPS = ("os_installation", "package_installation")  # phases whose changes an earlier build may have made already
+KEPT = "package_installation"  # the one after which the tree is kept
 
 
 def merged(requests: Iterable[Request]) -> list[Request]:
@@ -25,11 +33,39 @@ def merged(requests: Iterable[Request]) -> list[Request]:
     return result
 
 
-def apply(tree: Tree, requests: Iterable[Request]) -> int:
+def apply_phase(tree: Tree, phase: str, requests: Iterable[Request]) -> int:
+    """Make the changes of a phase, or take the tree of an earlier build that made the same.
+
+    Changes that always have the same result are a step of the tree's lineage, up to the first that has not.
+    """
+    wanted = merged(requests)
+    lineage = Lineage.of(tree.build)
+    if lineage is None:
+        return apply(tree, wanted)
+    same = list(takewhile(lambda one: KINDS[one.kind].repeatable, wanted)) if phase in STEPS else []
+    if same:
+        make, count = partial(apply, tree, same), partial(apt.count, tree.root)
+        lineage = lineage.step(phase, parts(same), make, count, keep=phase == KEPT)
+    if rest := wanted[len(same) :]:
+        lineage.leave()
+        apply(tree, rest)
+    return len(wanted)
+
+
+def parts(requests: Sequence[Request]) -> dict[str, Any]:
+    """All that shapes a tree when these changes are made in it, by name; the builder's files that they name, too."""
+    packages = [name for one in requests if one.kind == "packages" for name in one.value]
+    files = [item["source"] for one in requests if one.kind == "files" for item in one.value if "source" in item]
+    files += [name for name in packages if apt.is_file(name)]
+    others = [[one.kind, one.value] for one in requests if one.kind != "packages"]
+    order = [one.kind for one in requests]
+    return {"packages": sorted(packages), "changes": [order, others], "files": fingerprint.of_paths(files)}
+
+
+def apply(tree: Tree, wanted: Sequence[Request]) -> int:
     """Make the changes; returns how many. Raises DebfleetError, its `where` the task that asked, at the first that
     can't be made.
     """
-    wanted = merged(requests)
     for number, request in enumerate(wanted):
         journal.log(f"# {request.asker}")
         journal.tell(request.asker, number, len(wanted))

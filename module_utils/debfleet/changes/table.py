@@ -13,10 +13,13 @@ from .request import Tree
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind of change is checked (ValueError says what is wrong) and made."""
+    """How one kind of change is checked (ValueError says what is wrong) and made, and whether the same value makes the
+    same tree each time.
+    """
 
     check: Callable[[Any], None]
     make: Callable[[Tree, Any], None]
+    repeatable: bool = True
 
 
 KINDS = {
@@ -31,13 +34,13 @@ KINDS = {
     "pip": Kind(pip.check_pip, pip.install),
     "debconf": Kind(preseed.check_debconf, preseed.preseed),
     "users": Kind(users.check_users, users.set_users),
-    "commands": Kind(commands.check_commands, commands.run_commands),
+    "commands": Kind(commands.check_commands, commands.run_commands, repeatable=False),
     "services": Kind(commands.check_services, commands.set_services),
     "locale": Kind(system.check_locale, system.set_locale),
     "timezone": Kind(system.check_timezone, system.set_timezone),
     "hostname": Kind(system.check_hostname, system.set_hostname),
     "path_filter": Kind(small.check_filter, small.set_filter),
     "shrink": Kind(small.check_shrink, small.set_shrink),
-    "initramfs": Kind(boot.check_initramfs, boot.make_initramfs),
+    "initramfs": Kind(boot.check_initramfs, boot.make_initramfs, repeatable=False),
     "bootloader": Kind(boot.check_bootloader, boot.configure_bootloader),
 }

@@ -7,7 +7,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Source:
     :param manifest: canonical, with its secrets.
     :param seconds: of each phase so far.
     :param build: the work folder of the build, where there is one.
+    :param inputs: all that shaped it, by name and in one word each.
     """
 
     disk: Path
@@ -40,6 +41,7 @@ class Source:
     layout: Mapping[str, Any]
     seconds: Mapping[str, float]
     build: Path | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 def write(folder: Path, source: Source) -> dict[str, Any]:
@@ -77,6 +79,7 @@ def write(folder: Path, source: Source) -> dict[str, Any]:
         packages=len(found),
         time_built=time_built,
         saved=savings.read(source.build),
+        inputs=source.inputs,
     )
     journal.tell("writing the bill of materials", 3, 4)
     bill = sbom.make(

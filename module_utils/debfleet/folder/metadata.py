@@ -12,6 +12,7 @@ from importlib import metadata as distributions
 from pathlib import Path
 from typing import Any
 
+from ..bases.fingerprint import of_parts
 from ..disk.sparse import extents
 
 SCHEMA_VERSION = 1
@@ -75,6 +76,7 @@ def make(
     packages: int,
     time_built: str,
     saved: Mapping[str, Mapping[str, int]],
+    inputs: Mapping[str, str],
 ) -> dict[str, Any]:
     """metadata.json, as in its schema. Sizes are in bytes: of the disk as a guest sees it, on our disk, of the file.
 
@@ -101,4 +103,5 @@ def make(
         "packages": packages,
         "layout": dict(layout),
         "seconds": dict(seconds),
+        **({"inputs": {"key": of_parts(inputs), "parts": dict(sorted(inputs.items()))}} if inputs else {}),
     }

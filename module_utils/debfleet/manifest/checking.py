@@ -26,6 +26,7 @@ class Checked:
     """What became of a manifest. `manifest` is None when there are errors.
 
     `secrets` are the strings that must be masked; `plain` those that a role needs as they are, by their dotted path;
+    `stable` each one's hash with a salt that never changes, by its keys; `files` are the builder's that it names;
     `not_built` names what is declared and has no role, or no code, yet; `roles` are the folders of the roles found.
     """
 
@@ -34,6 +35,8 @@ class Checked:
     notices: tuple[Problem, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
     plain: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stable: Mapping[Keys, str] = field(default_factory=dict, repr=False)
+    files: tuple[Path, ...] = ()
     not_built: tuple[str, ...] = ()
     roles: Mapping[str, Path] = field(default_factory=dict)
     phases: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -120,8 +123,11 @@ class _Check:
             return Checked(None, tuple(errors), tuple(notices), strings, roles=self.roles)
         notices = _sorted([*notices, *rules.warnings(view)])
         missing = (*self.not_built, *built.not_built(data))
+        named = tuple(files.named(data, schema))
         manifest = Manifest.of(data)
-        return Checked(manifest, (), tuple(notices), strings, mine.plain, missing, self.roles, phases)
+        return Checked(
+            manifest, (), tuple(notices), strings, mine.plain, mine.stable, named, missing, self.roles, phases
+        )
 
     def schema(self) -> schemas.Schema:
         """Find the roles and merge their schemas."""

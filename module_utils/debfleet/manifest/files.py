@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,20 @@ def resolve(data: dict[str, Any], schema: Schema, positions: Positions, bad: set
             problems.append(positions.problem(keys, f"{path} {said}", value=value, hint=hint))
         put(data, keys, str(path))
     return problems
+
+
+def named(data: Mapping[str, Any], schema: Schema) -> list[Path]:
+    """The files and folders of the builder that a resolved manifest names: what they hold shapes the image.
+
+    Where the schema says `x-beside`, what lies beside the file does too, as roles beside a playbook.
+    """
+    found = []
+    for _, value, part in walk(schema, data):
+        kind = part.get("x-file")
+        if kind in (None, "scratch") or not isinstance(value, str) or (kind == "deb" and not PATH.match(value)):
+            continue
+        found.append(Path(value).parent if part.get("x-beside") else Path(value))
+    return found
 
 
 def _siblings(path: Path) -> list[Path]:

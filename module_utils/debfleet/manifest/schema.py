@@ -6,8 +6,9 @@ A role's ``meta/schema.json`` describes its own section: the keys of ``provider`
 refer to its own ``#/$defs/…`` and to the base's, ``manifest.json#/$defs/…``.
 
 Keywords of our own: `x-secret` (``hash`` or ``plain``; adds NAME_file, NAME_env and, for hash, NAME-crypted), `x-file`
-(file, folder, deb or scratch: a path on the builder), `x-interpolate`, `x-lines` (may span lines), `x-ordered` (keeps
-the order in which it was written), and `x-allowed` (the pattern in words).
+(file, folder, deb or scratch: a path on the builder), `x-beside` (what lies beside that file counts as well),
+`x-interpolate`, `x-lines` (may span lines), `x-ordered` (keeps the order in which it was written), and `x-allowed` (the
+pattern in words).
 """
 
 from __future__ import annotations

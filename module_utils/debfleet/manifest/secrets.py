@@ -24,10 +24,14 @@ SALT = 16
 
 @dataclass
 class Found:
-    """The secrets of a manifest: plain strings to be masked, those that stay plain by their path, and problems."""
+    """The secrets of a manifest: plain strings to be masked, those that stay plain by their path, and problems.
+
+    `stable` has each one's hash with a salt that never changes, to tell whether the secret has changed.
+    """
 
     strings: list[str] = field(default_factory=list)
     plain: dict[str, str] = field(default_factory=dict)
+    stable: dict[Keys, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -148,6 +152,7 @@ def _store(
 ) -> None:
     """What the canonical form has of a secret: the hash, or a mask."""
     value = section.pop(variant)
+    found.stable[(*keys, name)] = _stable(value, keys)
     if about["x-secret"] != "hash":
         section[name] = MASK
         if isinstance(value, str) and not isinstance(value, Sealed):
@@ -164,3 +169,12 @@ def _store(
             value = MASK
         found.strings.append(value)
     section[f"{name}-crypted"] = MASK if isinstance(value, Sealed) else value
+
+
+def _stable(value: Any, keys: Keys) -> str:
+    if not isinstance(value, str) or isinstance(value, Sealed) or value == MASK or value.startswith("$"):
+        return str(value)
+    try:
+        return hashed(value, salt_for(keys, "", True))
+    except DebfleetError:  # told where it is hashed for good
+        return ""
