@@ -31,7 +31,7 @@ KINDS = {
     "remove": Kind(files.check_patterns, files.remove),
     "empty": Kind(files.check_patterns, files.empty),
     "overlay": Kind(overlay.check_overlay, overlay.lay_over),
-    "pip": Kind(pip.check_pip, pip.install),
+    "pip": Kind(pip.check_pip, pip.install, repeatable=False),
     "debconf": Kind(preseed.check_debconf, preseed.preseed),
     "users": Kind(users.check_users, users.set_users),
     "commands": Kind(commands.check_commands, commands.run_commands, repeatable=False),
