@@ -44,7 +44,8 @@ REGISTERED = (
 class ActionModule(ActionBase):
     """Options: `manifest`, a file; `build_dir`, where images are put; `prove`, whether the image is booted; `cache`,
     whether what earlier builds made is used, and kept for later ones; `rebuild`, so that an image is built though
-    nothing has changed; `on_error`, rollback or shell; `only_plan`, so that what can't be built yet is told but is no error.
+    nothing has changed; `on_error`, rollback or shell; `only_plan`, so that what can't be built yet is told but is no
+    error.
     """
 
     _supports_check_mode = True

@@ -94,6 +94,8 @@ def _masked(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_masked(item) for item in value]
     return masked(value) if isinstance(value, str) else value
+
+
 def record(name: str, what: Mapping[str, Any]) -> None:
     """Append a line of JSON to a file of the folder, for whoever sums the build up."""
     if journal := _current:
