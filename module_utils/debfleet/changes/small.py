@@ -34,7 +34,7 @@ def check_filter(value: Any) -> None:
 def set_filter(tree: Tree, value: Mapping[str, Any]) -> None:
     """Let dpkg leave paths out from now on, in the image too, and remove those that are there already.
 
-    Directories that dpkg would make stay; the saving is noted, by dpkg's own reckoning.
+    The saving is noted, by dpkg's own reckoning.
     """
     exclude, include = value["exclude"], value.get("include", [])
     if not exclude:
@@ -45,22 +45,43 @@ def set_filter(tree: Tree, value: Mapping[str, Any]) -> None:
     path.write_text(text, encoding="utf-8")
     path.chmod(0o644)
 
-    def out(inside: str) -> bool:
-        return any(fnmatchcase(inside, one) for one in exclude) and not any(fnmatchcase(inside, one) for one in include)
+    def stays(inside: str) -> bool:
+        return any(fnmatchcase(inside, one) for one in include)
 
-    count = 0
-    for top in sorted({_fixed(pattern) for pattern in exclude}):
-        for folder, names, files in os.walk(tree.root / top.lstrip("/"), topdown=False):
-            inside = "/" + str(Path(folder).relative_to(tree.root))
-            for name in [*files, *(name for name in names if (Path(folder) / name).is_symlink())]:
-                if out(f"{inside}/{name}"):
-                    (Path(folder) / name).unlink()
-                    count += 1
-            if inside != top and out(inside) and not any(Path(folder).iterdir()):
-                Path(folder).rmdir()
+    def out(inside: str) -> bool:
+        return any(fnmatchcase(inside, one) for one in exclude) and not stays(inside)
+
+    count = sum(_remove(tree, top, out, stays) for top in sorted({_fixed(pattern) for pattern in exclude}))
     journal.log(f"+ remove what dpkg leaves out: {count} files")
     before, missing = reckoned(tree.root, out)
     savings.note(tree.build, "dpkg", before, before - missing)
+
+
+def _remove(tree: Tree, top: str, out: Callable[[str], bool], stays: Callable[[str], bool]) -> int:
+    """Remove all that is left out below a folder of the tree; returns how many files.
+
+    Links that lead somewhere stay, as dpkg keeps them: the copyright of many packages is another's.
+    """
+    files: list[Path] = []
+    links: list[Path] = []
+    folders: list[Path] = []
+    for at, names, others in os.walk(tree.root / top.lstrip("/"), topdown=False):
+        for path in (Path(at) / name for name in (*others, *names)):
+            inside = f"/{path.relative_to(tree.root)}"
+            if path.is_dir() and not path.is_symlink():
+                folders += [path] if out(inside) or (out(f"{inside}/x") and not stays(inside)) else []
+            elif out(inside):
+                (links if path.is_symlink() else files).append(path)
+    for path in files:
+        path.unlink()
+    for path in links:
+        target = path.readlink()
+        if not (tree.root / target.relative_to("/") if target.is_absolute() else path.parent / target).exists():
+            path.unlink()
+    for path in folders:
+        if not any(path.iterdir()):
+            path.rmdir()
+    return len(files)
 
 
 def _fixed(pattern: str) -> str:

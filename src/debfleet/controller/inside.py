@@ -33,11 +33,12 @@ ENABLED = "Enabled: no"
 ARCHIVE = "etc/apt/sources.list.d/debian.sources"
 LIST = "etc/apt/sources.list.d/debfleet-build.list"
 KEYS = "etc/apt/trusted.gpg.d"
-SELF = """#!/bin/sh
-exec /usr/bin/python3 -B "$@"
+COMPILED = f"-X pycache_prefix={AT}/cache/python"  # never in the tree; each module is compiled once a build
+SELF = f"""#!/bin/sh
+exec /usr/bin/python3 {COMPILED} "$@"
 """
 APART = """#!/bin/sh
-exec {loader} --argv0 {at}/usr/bin/python3 --library-path {libraries} {program} -B "$@"
+exec {loader} --argv0 {at}/usr/bin/python3 --library-path {libraries} {program} {compiled} "$@"
 """
 
 
@@ -128,6 +129,7 @@ def _wrap(python: Path) -> None:
         APART.format(
             loader=interpreter(programs[0]),
             at=at,
+            compiled=COMPILED,
             libraries=":".join(libraries) or f"{at}/usr/lib",
             program=f"{at}/usr/bin/{programs[0].name}",
         ),

@@ -7,13 +7,15 @@ playbook, ~/.ansible.cfg), not debfleet's; the inventory is made for it, and has
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import yaml
@@ -23,6 +25,7 @@ from debfleet.common import journal
 from debfleet.common.errors import DebfleetError
 from debfleet.common.namespace import apart
 from debfleet.common.run import CommandError, run
+from debfleet.common.workspace import LEDGER, held_ledger
 from debfleet.controller.inside import PYTHON, Inside, apt_of_the_build
 
 HOST = "image"
@@ -133,7 +136,25 @@ def command(settings: Settings, folder: Path, playbooks: Sequence[str], *words: 
     ]
 
 
-def environment(build: Path, folder: Path) -> dict[str, str]:
+@contextlib.contextmanager
+def _short(build: Path) -> Iterator[Path]:
+    """A folder for temporary files whose path is short: Ansible has sockets there, whose paths may not be long.
+
+    In a build it is in the ledger.
+    """
+    folder = Path("/tmp") / f"debfleet-{token_hex(4)}"
+    ledger = held_ledger(build) if (build / LEDGER).exists() else None
+    entry = ledger.add("folder", path=str(folder)) if ledger else None
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if ledger and entry:
+            ledger.drop(entry)
+
+
+def environment(build: Path, folder: Path, temporary: Path) -> dict[str, str]:
     """What the child sees besides the user's own environment."""
     return {
         "ANSIBLE_STDOUT_CALLBACK": "image_playbook",
@@ -143,8 +164,8 @@ def environment(build: Path, folder: Path) -> dict[str, str]:
         "ANSIBLE_SU_FLAGS": "-s /bin/sh",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
-        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
-        "TMPDIR": str(build),
+        "ANSIBLE_LOCAL_TEMP": str(temporary),
+        "TMPDIR": str(temporary),
         "DEBFLEET_BUILD": str(build),
         EVENTS: str(folder / "events"),
     }
@@ -166,7 +187,9 @@ def _run(settings: Settings, build: Path, hosts: dict[str, Any], *words: str) ->
         argv = ["env", *(f"--unset={name}" for name in OURS), *command(settings, folder, playbooks, *words)]
         shown = ["ansible-playbook", *words, *playbooks]
         try:
-            run(apart(argv), shown=shown, cwd=settings.cwd, env=environment(build, folder), on_line=_tell)
+            with _short(build) as temporary:
+                variables = environment(build, folder, temporary)
+                run(apart(argv), shown=shown, cwd=settings.cwd, env=variables, on_line=_tell)
         except CommandError as error:
             raise _failure(settings, _read(folder / "events"), error) from error
         return _read(folder / "events")
