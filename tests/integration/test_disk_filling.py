@@ -269,6 +269,15 @@ def test_a_tree_too_large_for_what_is_mounted(tmp_path: Path, tree: Path, filesy
     assert left(tmp_path) == ["disk.raw", "tree"]
 
 
+@pytest.mark.parametrize("filesystem", ["xfs", "btrfs"])
+def test_a_mode_of_the_manifest_for_what_is_mounted(tmp_path: Path, tree: Path, filesystem: str) -> None:
+    disk = tmp_path / "disk.raw"
+    plan = assembled(disk, planned({"root": {"size": "300MiB", "filesystem": filesystem, "mode": "1770"}}), tree)
+    mount = f"mount -o ro,loop,offset={plan.root.start},sizelimit={plan.root.size} {disk} {tree}; stat -c %a {tree}"
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", mount]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "1770\n"
+
+
 def test_a_format_command_of_xfs_and_btrfs(tmp_path: Path, tree: Path) -> None:
     xfs = ["mkfs.xfs", "-q", "-m", "uuid={uuid}", "-L", "mine", "{device_path}"]
     parts: dict[str, Any] = {"root": {"size": "300MiB", "filesystem": "xfs", "format_command": xfs}}

@@ -11,6 +11,7 @@ import pytest
 from debfleet.common.disk import btrfs, layout, sparse, tools, xfs
 from debfleet.common.disk.census import Share, census
 from debfleet.common.disk.ext import Ext
+from debfleet.common.disk.filesystems import FILESYSTEMS
 from debfleet.common.disk.formats import convert
 from debfleet.common.errors import DebfleetError
 
@@ -119,3 +120,11 @@ def test_newer_tools_make_filesystems_that_bookworm_reads() -> None:
         ("mkfs.btrfs, part of btrfs-progs v7.3\n-X", True),
     ):
         assert ("^block-group-tree" in btrfs.mkfs(long, told)) is newer
+
+
+@pytest.mark.parametrize(("filesystem", "data"), [("xfs", 240 * MIB), ("btrfs", 301 * MIB)])
+def test_what_can_not_fit_is_told_before_anything_is_made(tmp_path: Path, filesystem: str, data: int) -> None:
+    disk, plan = tmp_path / "disk.raw", part(size="300MiB", filesystem=filesystem)
+    with pytest.raises(DebfleetError, match="partition root .* of 300 MiB is too small"):
+        FILESYSTEMS[filesystem].fill(disk, plan, tmp_path, {}, Share(data=data, entries=1, inodes=1))
+    assert list(tmp_path.iterdir()) == []
