@@ -176,7 +176,10 @@ class _Check:
         for path in ([folder / "meta" / "schema.json"] if folder else []) + [declared]:
             if role in self.known and path.is_file():
                 try:
-                    return schemas.read(path) if path == declared else validate.read_schema(path)
+                    schema = schemas.read(path) if path == declared else validate.read_schema(path)
+                    if reason := schema.get("x-left-out"):
+                        self.notices.append(self.positions.problem(keys, f"{name} is left out", key=True, hint=reason))
+                    return schema
                 except DebfleetError as error:
                     self.add([Problem(error.what, "", error.where, hint=error.why)])
                     return {}

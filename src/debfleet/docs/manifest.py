@@ -43,6 +43,7 @@ The smallest one is this; all else has a default:
 - In YAML, plain words mean what they mean in JSON: `no` is a text, and so is `0755`. The only tag is `!vault`.
 - `extends` names another manifest that this one is laid over: mappings are merged, all else is replaced.
 - Your own providers and plugins are roles in a folder that `plugin_paths` names: see "A plugin of your own" at the end.
+  What each plugin does, and what came of the older tool's, is in [plugins.md](plugins.md).
 """
 SMALLEST = """\
 name: my-image
@@ -65,7 +66,7 @@ A provider is a role `provider_NAME` whose schema describes the keys of `provide
 to definitions of the manifest's own, as `manifest.json#/$defs/image_path`, and narrow other sections by a fragment in
 `$defs.manifest`. Keys that it doesn't name are refused, unless it has `additionalProperties`. Words of ours in a
 schema: `x-secret` (`hash` or `plain`), `x-file` (`file`, `folder`, `any`, `scratch`), `x-interpolate`, `x-lines` (may
-span lines), `x-ordered`, and `x-allowed`, a pattern in words for messages.
+span lines), `x-ordered`, `x-hidden` (never shown in a message), and `x-allowed`, a pattern in words for messages.
 """
 
 
@@ -95,6 +96,7 @@ def roles(base: schemas.Schema, section: str) -> Iterator[str]:
         own = schemas.read(built.get(name) or declared[name])
         part = schemas.with_secrets(schemas.inlined(own, own, base))
         later = "" if name in built else " Not built yet: such manifests are checked and planned."
+        later = f" Left out: such manifests are checked, not built. {own['x-left-out']}" if "x-left-out" in own else later
         says = f"### {section}{'.' if section == 'plugins' else ': '}{name}\n\n{part.get('description', '')}{later}\n\n"
         rows = list(limits(own.get("$defs", {}).get("manifest", {})))
         yield says + table(part) + ("\n" + "\n".join(rows) + "\n" if rows else "")
