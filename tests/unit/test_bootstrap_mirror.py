@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from debfleet.common.bootstrap import mirror
+from debfleet.common.bootstrap import apt, mirror
 from debfleet.common.bootstrap.mirror import Builder, Entry, Wish, plan
 from debfleet.common.bootstrap.sources import Source, parse_lines
 from debfleet.common.errors import DebfleetError
@@ -133,3 +133,31 @@ Dir "/";
     )
     told = "\n".join(mirror.told(plan(Wish("trixie"), Builder(OWN.entries, settings), DEFAULT)))
     assert "proxy.example:3128" in told and "word" not in told and "Verify-Peer" in told
+
+
+def test_the_manifests_proxy_takes_the_place_of_the_builders() -> None:
+    more = Builder(OWN.entries, (*OWN.settings, 'Acquire::https::Proxy::a.example "DIRECT";', 'Acquire::Retries "5";'))
+    made = plan(Wish("trixie", proxy="http://u:p%40ss@10.0.0.1:3142"), more, DEFAULT)
+    assert made.held == ('Acquire::Retries "5";', 'Acquire::http::Proxy "http://u:p%40ss@10.0.0.1:3142";')
+    said = "\n".join(mirror.told(made))
+    assert "p%40ss" not in said and "@10.0.0.1:3142" in said
+    assert plan(Wish("trixie"), more, DEFAULT).held == more.settings
+    stated = plan(Wish("trixie", mirror="http://m.example", proxy="http://10.0.0.1:1"), OWN, DEFAULT)
+    assert stated.held == ('Acquire::http::Proxy "http://10.0.0.1:1";',)
+
+
+def test_the_credentials_of_addresses_are_known_as_written_and_as_meant() -> None:
+    assert mirror.credentials('x "http://u:p%40ss@h:1"; https://t@h/') == ("u:p%40ss", "t", "p%40ss", "p@ss")
+    assert mirror.credentials("http://h:1/a@b") == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "proxy"),
+    [
+        (['Acquire::http::Proxy "http://a:1";', 'Acquire::http::Proxy "http://b:2";'], "http://b:2"),
+        (['Acquire::http::Proxy "DIRECT";'], ""),
+        (['Acquire::http::Proxy::host "http://a:1";', 'Acquire::https::Proxy "http://a:1";'], ""),
+    ],
+)
+def test_the_proxy_for_tools_that_know_nothing_of_apts_settings(settings: list[str], proxy: str) -> None:
+    assert apt.proxy(settings) == proxy

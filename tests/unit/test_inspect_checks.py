@@ -259,6 +259,10 @@ def wished(**plugins: Any) -> dict[str, Any]:
             wished(apt_proxy={"address": "10.0.0.1", "port": 3142, "persistent": True}),
         ),
         (
+            [file("etc/apt/auth.conf.d/apt_proxy.conf", "machine http://10.0.0.1:3142\nlogin a password b\n")],
+            wished(apt_proxy={"address": "10.0.0.1", "port": 3142, "username": "a", "persistent": True}),
+        ),
+        (
             [file("etc/apt/apt.conf.d/v", 'Acquire::Check-Valid-Until "false";\n')],
             {"packages": {"apt.conf.d": {"v": 'Acquire::Check-Valid-Until "false";'}}},
         ),
@@ -352,3 +356,11 @@ def test_the_documentation_is_current(repo: Path) -> None:
 def test_the_half_installed_package_is_named(tree: Path) -> None:
     put(tree, "var/lib/dpkg/status", STATUS.replace("install ok installed", "install ok unpacked", 1))
     assert "base-files is unpacked" in look(tree).to_text()
+
+
+@root_only
+def test_a_proxy_that_is_not_persistent_must_not_be_left(tree: Path) -> None:
+    file("etc/apt/apt.conf.d/p", 'Acquire::http::Proxy "http://10.0.0.1:3142";\n')(tree)
+    file("etc/apt/auth.conf.d/apt_proxy.conf", "machine http://10.0.0.1:3142\nlogin a password b\n")(tree)
+    report = look(tree, wished(apt_proxy={"address": "10.0.0.1", "port": 3142, "persistent": False}))
+    assert "a proxy (10.0.0.1:3142)" in report.to_text() and "credentials of an archive" in report.to_text()

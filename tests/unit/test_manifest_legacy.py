@@ -156,3 +156,13 @@ def test_docker_names_have_a_tag(tmp_path: Path) -> None:
     got = accepted(check_data(tmp_path, data))
     assert got["name"] == "debian-trixie"
     assert got["provider"] == {"name": "docker", "tag": "202603", "dockerfile": ["CMD /bin/bash"]}
+
+
+def test_pip3_install_is_pip_install_today(tmp_path: Path) -> None:
+    checked = check_data(tmp_path, with_key("plugins.pip3_install", {"packages": ["six"]}))
+    assert accepted(checked)["plugins"]["pip_install"] == {"packages": ["six"], "venv": None}
+    assert notices(checked) == {"plugins.pip3_install": "is written plugins.pip_install today"}
+    both = {"pip_install": {"packages": ["rich"]}, "pip3_install": {"packages": ["six"]}}
+    assert accepted(check_data(tmp_path, good(plugins={**good()["plugins"], **both})))["plugins"]["pip_install"][
+        "packages"
+    ] == ["rich", "six"]

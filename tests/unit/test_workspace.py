@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from debfleet.common import ledger, workspace
+from debfleet.common.errors import MissingError
 from debfleet.common.journal import LOG
 from debfleet.common.ledger import Ledger
 from debfleet.common.process import Process, end_marked, marked
@@ -174,3 +175,19 @@ def test_a_folder_with_something_mounted_in_it_is_not_removed(tmp_path: Path) ->
     assert (precious / "file").exists()
     assert ours.release() == []
     assert not (tmp_path / "held").exists()
+
+
+def test_a_tree_that_must_be_in_memory_and_does_not_fit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = space(tmp_path)
+    ours.present(os.getpid())
+    monkeypatch.setattr(workspace, "memory_free", lambda: workspace.RESERVE + 1600)
+    with pytest.raises(MissingError, match="does not fit into memory") as caught:
+        ours.tree(1000, in_memory=True)
+    assert caught.value.where == "plugins.tmpfs_workspace"
+    assert ours.tree(1000) == ours.work / "root"
+    ours.absent()
+    ours.present(os.getpid())
+    assert ours.tree(999, in_memory=True).parent.parent == tmp_path
+    ours.absent()

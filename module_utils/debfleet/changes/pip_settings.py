@@ -22,6 +22,7 @@ SPELT = {"default-timeout": "timeout"}
 BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 INSIDE = "/run/pip"  # in the tree, while pip runs
 CONF = "pip.conf"
+ETC = Path("/etc")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _files(given: Mapping[str, str]) -> list[Path]:
         return []
     home = Path(given.get("HOME") or "/root")
     shared = [Path(folder) / "pip" for folder in (given.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")]
-    folders = [*shared, Path("/etc"), home / ".pip", Path(given.get("XDG_CONFIG_HOME") or home / ".config") / "pip"]
+    folders = [*shared, ETC, home / ".pip", Path(given.get("XDG_CONFIG_HOME") or home / ".config") / "pip"]
     return [folder / CONF for folder in [*folders, Path(sys.prefix)]] + ([Path(own)] if own else [])
 
 

@@ -7,8 +7,8 @@ refer to its own ``#/$defs/…`` and to the base's, ``manifest.json#/$defs/…``
 
 Keywords of our own: `x-secret` (``hash`` or ``plain``; adds NAME_file, NAME_env and, for hash, NAME-crypted), `x-file`
 (file, folder, deb or scratch: a path on the builder), `x-beside` (what lies beside that file counts as well),
-`x-interpolate`, `x-lines` (may span lines), `x-ordered` (keeps the order in which it was written), `x-hidden` (never shown
-in a message), `x-left-out` (a plugin of the older tool that won't be built: why, and what to use instead), and
+`x-interpolate`, `x-lines` (may span lines), `x-ordered` (keeps the order in which it was written), `x-hidden` (is never
+shown in a message), `x-left-out` (a plugin of the older tool that won't be built: why, and what to use instead), and
 `x-allowed` (the pattern in words).
 """
 

@@ -96,7 +96,8 @@ def roles(base: schemas.Schema, section: str) -> Iterator[str]:
         own = schemas.read(built.get(name) or declared[name])
         part = schemas.with_secrets(schemas.inlined(own, own, base))
         later = "" if name in built else " Not built yet: such manifests are checked and planned."
-        later = f" Left out: such manifests are checked, not built. {own['x-left-out']}" if "x-left-out" in own else later
+        if reason := own.get("x-left-out"):
+            later = f" Left out: such manifests are checked, not built. {reason}"
         says = f"### {section}{'.' if section == 'plugins' else ': '}{name}\n\n{part.get('description', '')}{later}\n\n"
         rows = list(limits(own.get("$defs", {}).get("manifest", {})))
         yield says + table(part) + ("\n" + "\n".join(rows) + "\n" if rows else "")
