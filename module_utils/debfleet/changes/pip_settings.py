@@ -19,7 +19,7 @@ LISTS = ("extra-index-url", "find-links", "trusted-host")
 KEPT = ("index-url", *LISTS, "no-index", "proxy", "timeout", "retries", "cert", "client-cert")
 FILES = ("cert", "client-cert")
 SPELT = {"default-timeout": "timeout"}
-BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 INSIDE = "/run/pip"  # in the tree, while pip runs
 CONF = "pip.conf"
 ETC = Path("/etc")
@@ -52,8 +52,9 @@ def read(environment: Mapping[str, str] | None = None) -> dict[str, str]:
             if parser.has_section(section):
                 found.update({_name(key): value for key, value in parser.items(section)})
     named = {_name(key.removeprefix("PIP_")): value for key, value in given.items() if key.startswith("PIP_")}
-    bundle = {"cert": given[name] for name in reversed(BUNDLES) if given.get(name)}
-    return {key: value for key, value in {**bundle, **found, **named}.items() if key in KEPT and value.strip()}
+    bundle = next((given[name] for name in BUNDLES if given.get(name)), "")
+    everything = {"cert": bundle, **found, **named}
+    return {key: value for key, value in everything.items() if key in KEPT and value.strip()}
 
 
 def _name(key: str) -> str:
