@@ -35,7 +35,7 @@ def state_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again lies: DEBFLEET_CACHE; else /var/cache/debfleet for root, else below XDG_CACHE_HOME."""
+    """Where what can be made again lies: DEBFLEET_CACHE; else /var/cache/debfleet for root, else XDG_CACHE_HOME's."""
     if own := os.environ.get("DEBFLEET_CACHE"):
         return Path(own).absolute()
     if os.geteuid() == 0:
