@@ -6,6 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 MANIFEST ?= manifests/kvm-amd64.yml
+MANIFESTS ?= $(wildcard manifests/kvm-amd64*.yml)
 PYTEST_ARGS ?=
 ROUNDS ?= 3
 python := .venv/bin/python
@@ -29,6 +30,10 @@ packages: ## say what each Debian package is for
 .PHONY: image
 image: setup ## build an image and boot it (MANIFEST=manifests/kvm-amd64.yml)
 	@scripts/image "$(MANIFEST)"
+
+.PHONY: images
+images: setup ## build several images at once, sharing what they can (MANIFESTS="manifests/a.yml manifests/b.yml")
+	@scripts/images $(MANIFESTS)
 
 .PHONY: test
 test: lint ## everything that CI does: lint, unit, integration and molecule tests
