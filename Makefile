@@ -79,6 +79,10 @@ lock: setup ## write requirements.lock anew from pyproject.toml
 bench-bootstrap: setup ## measure trees beside plain mmdebstrap's, in turn (ROUNDS=3); best on a quiet machine
 	@$(python) benchmarks/bootstrap.py $(ROUNDS)
 
+.PHONY: bench-initramfs
+bench-initramfs: setup ## measure an initramfs with a build's faster functions beside the image's own (ROUNDS=3)
+	@$(python) benchmarks/initramfs.py $(ROUNDS)
+
 .PHONY: bench-build
 bench-build: setup ## measure a cold build beside the least that makes such an image by hand (ROUNDS=3)
 	@$(python) benchmarks/build.py $(ROUNDS)

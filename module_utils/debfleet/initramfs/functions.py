@@ -33,7 +33,7 @@ __canonical()
 	local path
 
 	case "${1}/" in
-	[!/]* | *//* | */./* | */../*) return 1 ;;
+	/ | [!/]* | *//* | */./* | */../*) return 1 ;;
 	esac
 	path="${1}"
 	while [ -n "${path}" ]; do

@@ -37,6 +37,11 @@ A tree of minbase, and one with kernel, init and SSH server, beside what mmdebst
 line. Ours has the indices fetched apart, since packages are resolved against them before anything is made, and the
 initramfs made once, at the end; kept tarball: the tree is unpacked from that of an earlier build.
 """,
+    "initramfs": """\
+The initramfs of a small tree with the cloud kernel, generated with the image's own functions (stock) and with those
+that a build lends; in each round both have the same members, by path, mode, owner, links and content. bookworm's
+functions start some ten programs for each kernel module; trixie's and sid's leave these to dracut-install.
+""",
     "build": """\
 `manifests/kvm-amd64.yml` built with nothing kept from earlier builds, beside the floor: the same packages in the same
 versions (compared in each round) by one mmdebstrap in memory with one initramfs at its end, then sfdisk, mke2fs,
