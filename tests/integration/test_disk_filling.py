@@ -144,6 +144,15 @@ def test_what_only_mke2fs_finds_too_large_is_named_as_well(tmp_path: Path, tree:
     assert "Could not allocate" in caught.value.why
 
 
+def test_kernels_too_large_for_the_esp(tmp_path: Path, tree: Path) -> None:
+    (tree / "boot/efi").mkdir(parents=True)
+    (tree / "boot/efi/linux").write_bytes(bytes(9 * MIB))
+    parts = {"boot/efi": {"size": "8MiB"}, "root": {"size": "40MiB", "filesystem": "ext4"}}
+    with pytest.raises(DebfleetError, match="partition esp .* of 8 MiB is too small") as caught:
+        assembled(tmp_path / "disk.raw", planned(parts), tree)
+    assert "Disk full" in caught.value.why
+
+
 def test_many_small_files_get_their_inodes(tmp_path: Path, tree: Path) -> None:
     for number in range(3000):
         (tree / f"small{number}").touch()

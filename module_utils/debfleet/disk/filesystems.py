@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..run import run
+from ..run import CommandError, run
 from . import sparse
 from .btrfs import Btrfs
 from .census import Share
 from .ext import Ext
+from .filling import too_small
 from .shape import SECTOR, Layout, Partition
 from .tools import MTOOLS, at, command, read_at, require_uuid, uuid_text
 from .xfs import Xfs
 
 FAT32_LEAST = 40 << 20  # smaller ones have too few clusters for FAT32
+FULL = "Disk full"
 FAKE_MAP = 0x1BE  # where mformat leaves what grub-probe takes for a partition table
 
 
@@ -75,10 +77,17 @@ class Vfat:
             file.write(bytes(64))
 
     def fill(self, disk: Path, part: Partition, source: Path, masks: Mapping[Path, Path], share: Share) -> None:
-        """Copy a folder's content, over what is there."""
-        del masks, share
-        if entries := sorted(source.iterdir()):
+        """Copy a folder's content, over what is there. Raises DebfleetError where it doesn't fit."""
+        del masks
+        entries = sorted(source.iterdir())
+        if not entries:
+            return
+        try:
             run(["mcopy", "-s", "-Q", "-m", "-D", "o", "-i", at(disk, part), *entries, "::"], env=MTOOLS)
+        except CommandError as error:
+            if FULL in error.output:
+                raise too_small(part, share, error.output.strip().splitlines()[-1]) from error
+            raise
 
     def uuid(self, disk: Path, part: Partition) -> str | None:
         """Its serial number, as udev shows it."""
