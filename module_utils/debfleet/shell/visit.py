@@ -27,12 +27,13 @@ from ..ledger import Ledger, heal
 from ..namespace import ENTER, ENVIRONMENT, INIT, UNSHARE, proxies
 from ..process import Process
 from ..run import CommandError, run
-from .terminal import attached
+from .terminal import attached, controlling, in_foreground
 
 NOT_EXECUTABLE = 126  # chroot's code where the kernel can't run the program
 # As process 1 of its namespace a program would hear no Ctrl-C: it gets a parent that is. $1 is the hostname.
-BESIDE = 'hostname "$1" 2>/dev/null; ip link set lo up 2>/dev/null; shift; exec "$@"'
-WAIT = '"$@"; exit $?'
+BESIDE = 'hostname "$1" 2>/dev/null; ip link set lo up 2>/dev/null; shift; "$@"; exit $?'
+# At a terminal the program is a job of that parent: a shell can't work with a process group from outside.
+JOB = f"set -m; {BESIDE}"
 # $1 is the folder with what an overlay writes; $2, its name; $3 what is below; $4 where.
 OVERLAY = (
     'mkdir -p "$1/$2/upper" "$1/$2/work" "$4" && '
@@ -153,10 +154,13 @@ def _run(view: View, path: Path, command: Sequence[str], network: bool) -> int:
     variables = [f"{name}={value}" for name, value in environment.items()]
     hostname = (root.text("/etc/hostname") or "").strip() or "image"
     enter_tree = ["sh", "-c", ENTER, "sh", str(view.place)] if network else ["chroot", str(view.place)]
-    words = [*enter_tree, "/usr/bin/env", "-i", *variables, "/bin/sh", "-c", WAIT, "sh", *(command or [shell])]
-    around = ["sh", "-c", BESIDE, "sh", hostname, *words]
+    words = [*enter_tree, "/usr/bin/env", "-i", *variables, *(command or [shell])]
     spaces = [*UNSHARE, *([] if network else ["--net"]), "--mount-proc", "--"]
-    return attached(view.inside([*spaces, "sh", "-c", INIT, "sh", view.place, "--", *around]))
+    ready = [*spaces, "sh", "-c", INIT, "sh", view.place, "--"]
+    if all(map(os.isatty, range(3))) and in_foreground(os.getpid()):
+        with controlling() as terminal:  # /dev/tty, which the image has too; it doesn't see the builder's /dev/pts
+            return attached(view.inside([*ready, "bash", "-c", JOB, "bash", hostname, *words]), terminal=terminal)
+    return attached(view.inside([*ready, "sh", "-c", BESIDE, "sh", hostname, *words]))
 
 
 def _make_ready(root: Root) -> None:
