@@ -21,8 +21,8 @@ options:
     required: true
   build:
     description:
-      - Folder of the build that lends the tree a Python and apt its sources while commands run, at C(/run/.debfleet).
-      - Without it, the tree's own Python is needed.
+      - Folder of the build. Where it has a Python and sources of apt to lend to the tree, as for a user's own playbook,
+        they are at C(/run/.debfleet) while commands run. Else the tree's own Python is needed.
     vars:
       - name: ansible_image_build
     type: path
@@ -61,7 +61,8 @@ class Connection(ConnectionBase):
 
     def _inside(self) -> Inside | None:
         build = self.get_option("build")
-        return Inside(Path(self.get_option("root")), Path(build)) if build else None
+        inside = Inside(Path(self.get_option("root")), Path(build)) if build else None
+        return inside if inside and inside.made() else None
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a shell command line inside the tree."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -141,8 +142,8 @@ def test_apt_gets_settings_and_no_hooks(tmp_path: Path) -> None:
     assert "Invoke" not in "".join(lines)
     assert settings.apt_conf({"autoclean": False}) == []
     (tmp_path / "apt.conf").write_text("\n".join(['Dir::Etc::parts "/none";', *lines, ""]))
-    dump = ["apt-config", "-c", tmp_path / "apt.conf", "dump"]
-    said = subprocess.run(dump, text=True, capture_output=True, check=True)
+    environment = {**os.environ, "APT_CONFIG": str(tmp_path / "apt.conf")}
+    said = subprocess.run(["apt-config", "dump"], text=True, capture_output=True, check=True, env=environment)
     assert 'Acquire::Languages:: "fr";' in said.stdout and 'APT::AutoRemove::SuggestsImportant "false";' in said.stdout
 
 

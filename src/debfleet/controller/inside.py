@@ -64,6 +64,10 @@ class Inside:
         """The environment of what runs inside."""
         return {"APT_CONFIG": f"{AT}/apt.conf", **NO_INITRAMFS}
 
+    def made(self) -> bool:
+        """Whether there is anything to lend."""
+        return (self.folder / "python").exists()
+
     def make_python(self) -> None:
         """Make the Python, if it isn't there yet. Raises DebfleetError."""
         wrapper = self.folder / "python/usr/bin/python3"

@@ -22,6 +22,7 @@ import yaml
 
 from debfleet import house
 from debfleet.common import journal
+from debfleet.common.bases.lineage import Lineage
 from debfleet.common.errors import DebfleetError
 from debfleet.common.namespace import apart
 from debfleet.common.run import CommandError, run
@@ -64,6 +65,8 @@ def apply(settings: Settings, inside: Inside, warn: Callable[[str], None]) -> di
     :param warn: gets each warning of a task, once.
     :raises DebfleetError: naming the task that failed, its file and line, and what it said.
     """
+    if lineage := Lineage.of(inside.build):
+        lineage.leave()
     inside.folder.mkdir(exist_ok=True)  # the tree's users go through it; the folder above is closed to others
     inside.folder.chmod(0o755)
     journal.tell("ansible: making a Python for the tree")
