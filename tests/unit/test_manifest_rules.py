@@ -137,3 +137,23 @@ def test_an_image_that_nobody_can_log_in_to_is_noticed(tmp_path: Path) -> None:
     assert told({}) and told({"admin_user": {}})
     assert not told({"cloud_init": {}}) and not told({"root_password": {"password": "correct horse"}})
     assert not told({"admin_user": {"password": "correct horse"}})
+
+
+@pytest.mark.parametrize(
+    ("backing", "settings", "key"),
+    [
+        ("qcow2", {"shrink": "vmware-vdiskmanager"}, "shrink"),
+        ("raw", {"shrink": "qemu-img"}, "shrink"),
+        ("vdi", {"shrink": True, "compression": "zstd"}, "compression"),
+        ("vmdk", {"shrink": "qemu-img", "compression": "zstd"}, "compression"),
+        ("vmdk", {"shrink": "vmware-vdiskmanager"}, ""),
+        ("vdi", {"shrink": True}, ""),
+        ("raw", {"shrink": "qemu-img-no-compression"}, ""),
+        ("qcow2", {"shrink": "qemu-img", "compression": "zlib"}, ""),
+    ],
+)
+def test_a_format_is_shrunk_only_as_it_can_be(tmp_path: Path, backing: str, settings: Any, key: str) -> None:
+    data = good(plugins={"cloud_init": {}, "minimize_size": settings})
+    data["volume"]["backing"] = backing
+    paths = [error.path for error in check_data(tmp_path, data).errors]
+    assert paths == ([f"plugins.minimize_size.{key}"] if key else [])

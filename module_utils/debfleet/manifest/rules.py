@@ -11,6 +11,7 @@ from typing import Any
 from .. import sizes
 from ..disk import combinations, limits
 from ..disk.combinations import BIOS, FIRMWARE_MAPS, TABLE, UEFI
+from ..disk.formats import FORMATS
 from .problems import Keys, Positions, Problem
 
 MOST_SPARED = 2 * sizes.UNITS["MiB"]
@@ -257,6 +258,24 @@ def one_charmap(view: View) -> Iterator[Problem]:
         yield view.wrong(("system", "locale"), f"names another charmap than system.charmap, {charmap}", hint=hint)
 
 
+def shrunk(view: View) -> Iterator[Problem]:
+    """A way to shrink that the image's format doesn't know."""
+    asked, backing = view.get("plugins", "minimize_size"), view.get("volume", "backing")
+    if not asked or not backing:
+        return
+    keys, how, wanted = ("plugins", "minimize_size"), asked.get("shrink"), asked.get("compression")
+    known = list(FORMATS[backing].compressed) if backing in FORMATS else []
+    if how == "vmware-vdiskmanager" and backing != "vmdk":
+        yield view.wrong(
+            (*keys, "shrink"), f"shrinks vmdk, and volume.backing is {backing}", hint="true does what can be"
+        )
+    if how == "qemu-img" and not known:
+        hint = "qemu-img-no-compression leaves out zeros"
+        yield view.wrong((*keys, "shrink"), f"{backing} can't be compressed", hint=hint)
+    elif wanted and how in (True, "qemu-img") and wanted not in known:
+        yield view.wrong((*keys, "compression"), f"{backing} can't be compressed so", allowed=known or "nothing")
+
+
 RULES: tuple[Rule, ...] = (
     disk,
     taken,
@@ -270,6 +289,7 @@ RULES: tuple[Rule, ...] = (
     userspace,
     one_user,
     one_charmap,
+    shrunk,
 )
 
 
