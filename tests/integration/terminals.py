@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,8 +23,9 @@ class Terminal:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             try:
+                termios.tcsetwinsize(0, (50, 1000))  # no line is wrapped
                 os.chdir(cwd)
-                os.execvpe(argv[0], list(argv), {**env, "TERM": "dumb"})
+                os.execvpe(argv[0], list(argv), {**env, "TERM": "linux"})
             finally:
                 os._exit(127)
 

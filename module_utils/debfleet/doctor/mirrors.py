@@ -50,5 +50,10 @@ def _ask(entry: Entry) -> Finding:
     why = next((line for line in reversed((done.stdout + done.stderr).splitlines()) if line.strip()), "no answer")
     state = MISSING if entry.label in DEBIAN else WARN
     return Finding(
-        GROUP, name, state, purpose, why.strip(), "apt-get update  # and http_proxy, https_proxy, if you need one"
+        GROUP,
+        name,
+        state,
+        purpose,
+        masked(why.strip()),
+        "apt-get update tells more; http_proxy or https_proxy, if you need one",
     )
