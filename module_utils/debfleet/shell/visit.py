@@ -156,7 +156,7 @@ def _run(view: View, path: Path, command: Sequence[str], network: bool) -> int:
     enter_tree = ["sh", "-c", ENTER, "sh", str(view.place)] if network else ["chroot", str(view.place)]
     words = [*enter_tree, "/usr/bin/env", "-i", *variables, *(command or [shell])]
     spaces = [*UNSHARE, *([] if network else ["--net"]), "--mount-proc", "--"]
-    ready = [*spaces, "sh", "-c", INIT, "sh", view.place, "--"]
+    ready: list[str | Path] = [*spaces, "sh", "-c", INIT, "sh", view.place, "--"]
     if all(map(os.isatty, range(3))) and in_foreground(os.getpid()):
         with controlling() as terminal:  # /dev/tty, which the image has too; it doesn't see the builder's /dev/pts
             return attached(view.inside([*ready, "bash", "-c", JOB, "bash", hostname, *words]), terminal=terminal)
