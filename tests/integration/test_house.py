@@ -154,6 +154,7 @@ def test_wheel_holds_the_house(wheel: Path) -> None:
         "roles",
         "library",
         "schemas",
+        "scripts",  # the table of Debian packages, which the doctor reads
         "action_plugins",
         "playbooks/library",
         "playbooks/roles",
@@ -169,7 +170,7 @@ def test_wheel_runs_with_nothing_else(wheel: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel)
     command = tmp_path / "venv/bin/debfleet"
     assert run(command, "--version", cwd=tmp_path).stdout == f"debfleet {debfleet.__version__}\n"
-    for noun in ("manifest", "image"):
+    for noun in ("manifest", "image", "doctor"):
         assert "usage:" in run(command, noun, "--help", cwd=tmp_path).stdout
     where = run(python, "-c", "from debfleet import house; print(house.root())", cwd=tmp_path).stdout.strip()
     assert Path(where).is_relative_to(tmp_path)

@@ -41,7 +41,9 @@ def image(folder: Path, name: str, **told: Any) -> Path:
     (path / "metadata.json").write_text(json.dumps({**metadata, **told}))
     for name_ in ("manifest.json", "packages.json", "SHA256SUMS"):
         (path / name_).write_text("{}")
-    (path / "build.log").write_text("12:00:00 + true\n12:00:00 = exit 0\n12:00:01 /x/disk.raw: clean\n12:00:02 # more\n")
+    (path / "build.log").write_text(
+        "12:00:00 + true\n12:00:00 = exit 0\n12:00:01 /x/disk.raw: clean\n12:00:02 # more\n"
+    )
     return path
 
 
