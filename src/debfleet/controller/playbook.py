@@ -46,7 +46,7 @@ class Settings:
 
     playbook: str | None = None
     roles: Sequence[str] = ()
-    extra_vars: Mapping[str, Any] = field(default_factory=dict)
+    extra_vars: Mapping[str, Any] = field(default_factory=dict, repr=False)
     tags: Sequence[str] = ()
     skip_tags: Sequence[str] = ()
     opt_flags: Sequence[str] = ()
