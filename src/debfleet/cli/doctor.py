@@ -69,7 +69,8 @@ def python() -> Iterator[Finding]:
     new = sys.version_info >= environment.PYTHON
     least = ".".join(map(str, environment.PYTHON))
     purpose = f"runs ansible-playbook and debfleet; {least} or later"
-    fix = "" if new else "pyenv install 3.13, or uv python install 3.13; then make setup"
+    again = f"pip install 'debfleet[{environment.EXTRA}]' with it" if packaged else "make setup"
+    fix = "" if new else f"pyenv install 3.13, or uv python install 3.13; then {again}"
     yield finding.Finding(group, "python", finding.OK if new else finding.MISSING, purpose, version, fix)
     for name, least in environment.required():
         try:
