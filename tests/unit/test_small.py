@@ -194,8 +194,8 @@ def test_free_blocks_that_hold_something_become_holes(tmp_path: Path) -> None:
     assert zerofree.zerofree(disk, layout) == 0
     begin, end = max(zerofree.free(disk, start), key=lambda pair: pair[1] - pair[0])
     with disk.open("r+b") as file:
-        file.seek(end - 8192)
-        file.write(b"left by a file that was removed" * 264)
+        file.seek(end - (16 << 10))
+        file.write(bytes(8 << 10) + b"left by a file that was removed" * 264)
     assert 8192 <= zerofree.zerofree(disk, layout) <= 3 * 4096
     assert disk.read_bytes()[begin:end] == bytes(end - begin)
     checked = subprocess.run(["e2fsck", "-f", "-n", f"{disk}?offset={start}"], capture_output=True, check=False)
