@@ -43,6 +43,12 @@ options:
         that nothing has changed.
     type: dict
     default: {}
+  inspect:
+    description:
+      - Inspect the disk while the image is written, as image_inspect does. When something is found, or can't be read,
+        the module fails and the folder is as it was.
+    type: bool
+    default: false
   build:
     description: Folder of the running build, where its log, progress and ledger live. Playbooks need not give it.
     type: path
@@ -65,6 +71,7 @@ EXAMPLES = r"""
     tree: "{{ image_tree.root }}"
     manifest: "{{ image_build.manifest }}"
     layout: "{{ image_build.layout }}"
+    inspect: true
 
 - name: Remove an image
   image_folder:
@@ -81,15 +88,21 @@ metadata:
   description: What metadata.json says of the image, as in schemas/metadata.json.
   returned: for C(state=present), not in check mode
   type: dict
+report:
+  description: What each check looked at, found and could not read, as in schemas/inspection.json.
+  returned: with C(inspect=true), when the disk was looked at; of a failure, the checks that failed
+  type: dict
 """
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.debfleet import journal
+from ansible.module_utils.debfleet import inspect, journal
+from ansible.module_utils.debfleet.disk.shrink import Shrink
 from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.folder import contents, publish
 from ansible.module_utils.debfleet.folder.masking import secrets_of
@@ -111,11 +124,21 @@ class Params:
     manifest: dict[str, Any]
     layout: dict[str, Any]
     inputs: dict[str, str]
+    inspect: bool
     build: str | None
 
 
+def look(disk: Path, params: Params) -> inspect.Report:
+    """Inspect the disk. Raises RefusedError where something is found, DebfleetError where it can't be read at all."""
+    report = inspect.report(disk, params.manifest, scratch=Path(params.build) if params.build else None)
+    journal.log(report.to_text())
+    if not report.ok:
+        raise inspect.RefusedError(report)
+    return report
+
+
 def present(params: Params) -> dict[str, Any]:
-    """Make the folder. Returns metadata.json. Raises DebfleetError; then the folder is as it was."""
+    """Make the folder. Returns what was made and seen. Raises DebfleetError; then the folder is as it was."""
     assert params.disk and params.tree
     work = Path(params.build) if params.build else None
     seconds = work / SECONDS if work else None
@@ -129,11 +152,22 @@ def present(params: Params) -> dict[str, Any]:
         seconds=json.loads(seconds.read_text(encoding="utf-8")) if seconds and seconds.exists() else {},
         inputs=params.inputs,
     )
-    with publish.published(Path(params.folder).absolute(), held_ledger(work) if work else None) as folder:
-        metadata = contents.write(folder, source)
+    told: dict[str, Any] = {}
+    with (
+        publish.published(Path(params.folder).absolute(), held_ledger(work) if work else None) as folder,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        if params.inspect:
+            looking = beside.submit(look, source.disk, params)
+            if Shrink.load(work).writes_disk(params.manifest["volume"]["backing"]):
+                looking.result()
+            told["metadata"] = contents.write(folder, source, looking.result)
+            told["report"] = looking.result().to_dict()
+        else:
+            told["metadata"] = contents.write(folder, source)
     if work:
         (work / PUBLISHED).touch()
-    return metadata
+    return told
 
 
 def apply(params: Params, check_mode: bool) -> dict[str, Any]:
@@ -145,7 +179,7 @@ def apply(params: Params, check_mode: bool) -> dict[str, Any]:
         return result
     with journal.writing(params.build, secrets_of(params.manifest)):
         if params.state == "present":
-            return {**result, "metadata": present(params)}
+            return {**result, **present(params)}
         publish.remove(place)
     return result
 
@@ -162,6 +196,7 @@ def main() -> None:
             "manifest": {"type": "dict", "default": {}},
             "layout": {"type": "dict", "default": {}},
             "inputs": {"type": "dict", "default": {}},
+            "inspect": {"type": "bool", "default": False},
             "build": {"type": "path"},
         },
         required_if=[("state", "present", ["disk", "tree", "manifest", "layout"])],
@@ -171,6 +206,9 @@ def main() -> None:
     module.no_log_values.update(secrets_of(params.manifest))
     try:
         result = apply(params, module.check_mode)
+    except inspect.RefusedError as refused:
+        report = refused.report.to_dict(ok=False)
+        module.fail_json(msg="could not pass the image", exception=refused, report=report)
     except DebfleetError as error:
         module.fail_json(msg=f"could not {ACTION[params.state]}", exception=error)
     module.exit_json(**result)

@@ -62,7 +62,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import inspect, journal
-from ansible.module_utils.debfleet.errors import DebfleetError, FindingsError
+from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.folder.masking import secrets_of
 from ansible.module_utils.debfleet.run import raise_on_signals
 
@@ -86,17 +86,6 @@ def look(params: Params) -> inspect.Report:
     return report
 
 
-def error_of(report: inspect.Report) -> FindingsError:
-    """All that is wrong, as one error."""
-    troubles = report.troubles()
-    return FindingsError(
-        f"{len(troubles)} thing{'s' * (len(troubles) != 1)} in the image should not be there or could not be read",
-        where=str(report.image),
-        why="\n".join(troubles),
-        hint="remove what was found in the phase system_cleaning, or ask for it in the manifest",
-    )
-
-
 def main() -> None:
     """Run the module."""
     raise_on_signals()
@@ -117,7 +106,8 @@ def main() -> None:
     except DebfleetError as error:
         module.fail_json(msg="could not inspect the image", exception=error)
     if not report.ok:
-        module.fail_json(msg="could not pass the image", exception=error_of(report), report=report.to_dict(ok=False))
+        refused = inspect.RefusedError(report)
+        module.fail_json(msg="could not pass the image", exception=refused, report=report.to_dict(ok=False))
     module.exit_json(changed=False, report=report.to_dict())
 
 

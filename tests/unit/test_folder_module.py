@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,9 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 from inspect_tree import make, put
 
+from debfleet.common.disk.shrink import Shrink
+from debfleet.common.folder import contents
+from debfleet.common.inspect import Report, Result
 from debfleet.common.ledger import Ledger
 from debfleet.common.process import Process
 
@@ -117,6 +121,61 @@ def test_folder_is_made_anew_and_removed(run: Run, options: dict[str, Any]) -> N
     assert options["folder"].exists()
     assert run(image_folder, folder=options["folder"], state="absent")["changed"]
     assert not run(image_folder, folder=options["folder"], state="absent")["changed"]
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_folder_inspects_before_it_puts_anything_in_place(
+    run: Run, options: dict[str, Any], work: Path, monkeypatch: pytest.MonkeyPatch, clean: bool
+) -> None:
+    assert run(image_folder, **options)["changed"]
+    old = (options["folder"] / "metadata.json").stat().st_ino
+    result = Result("logs")
+    if not clean:
+        result.find("/var/log/x", "a log of the build", "remove it")
+    looked_at = []
+
+    def report(image: Path, *_: Any, **__: Any) -> Report:
+        looked_at.append(image)
+        return Report(image, [result])
+
+    monkeypatch.setattr(image_folder.inspect, "report", report)
+    told = run(image_folder, **options, inspect=True, build=work)
+    assert looked_at == [options["disk"]]
+    assert told["report"]["ok"] is clean
+    assert "logs" in (work / "build.log").read_text()
+    assert ((options["folder"] / "metadata.json").stat().st_ino == old) is not clean
+    assert [path.name for path in options["folder"].parent.iterdir()] == ["small"]
+    if clean:
+        assert "logs" in (options["folder"] / "build.log").read_text()
+    else:
+        assert told["msg"].startswith("could not pass the image") and "a log of the build" in json.dumps(told)
+
+
+@pytest.mark.parametrize(("asked", "first"), [(Shrink(), False), (Shrink(zerofree=True), True)])
+def test_a_disk_that_is_to_be_written_is_inspected_first(
+    run: Run, options: dict[str, Any], work: Path, monkeypatch: pytest.MonkeyPatch, asked: Shrink, first: bool
+) -> None:
+    order = []
+    both = threading.Event()
+
+    def report(image: Path, *_: Any, **__: Any) -> Report:
+        if not first:
+            assert both.wait(60)
+        order.append("looked")
+        return Report(image, [])
+
+    def write(folder: Path, source: contents.Source, looked: Callable[[], object]) -> dict[str, Any]:
+        order.append("wrote")
+        both.set()
+        looked()
+        (folder / "metadata.json").write_text("{}")
+        return {}
+
+    monkeypatch.setattr(image_folder.inspect, "report", report)
+    monkeypatch.setattr(image_folder.contents, "write", write)
+    asked.save(work)
+    assert run(image_folder, **options, inspect=True, build=work)["changed"]
+    assert order == (["looked", "wrote"] if first else ["wrote", "looked"])
 
 
 def test_inspect_needs_an_image(run: Run) -> None:

@@ -41,6 +41,10 @@ class Shrink:
         path = build / FILE if build else None
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path and path.exists() else cls()
 
+    def writes_disk(self, backing: str) -> bool:
+        """Whether the raw disk itself is written; meanwhile nobody else should read it."""
+        return self.zerofree or bool(self.how and backing == "raw")
+
     def compress(self, backing: str) -> str:
         """The compression of a format; none when there shall be none. Raises DebfleetError where it has no such one."""
         if self.how == "qemu-img":

@@ -6,7 +6,8 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,11 @@ class Source:
     inputs: Mapping[str, str] = field(default_factory=dict)
 
 
-def write(folder: Path, source: Source) -> dict[str, Any]:
-    """Fill a build's folder. Returns metadata.json."""
+def write(folder: Path, source: Source, looked: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    """Fill a build's folder. Returns metadata.json.
+
+    :param looked: waits for who looks at the disk meanwhile; called before the log is copied.
+    """
     manifest, system = source.manifest, source.manifest["system"]
     backing = manifest["volume"]["backing"]
     image = folder / f"disk.{backing}"
@@ -63,11 +67,24 @@ def write(folder: Path, source: Source) -> dict[str, Any]:
     kernel = next(iter(metadata.kernels(source.tree)), None)
     if system["bootloader"] == "none" and kernel:
         copy_kernel(source.tree, kernel, folder)
-    journal.tell("listing the packages", 1, 4)
-    found = packages.installed(source.tree)
-    journal.tell(f"computing the SHA-256 of {image.name}", 2, 4)
-    digest = metadata.sha256(image)
-    time_built = metadata.built(bool(manifest.get("reproducible")))
+    journal.tell(f"computing the SHA-256 of {image.name}", 1, 4)
+    with ThreadPoolExecutor(1) as beside:  # hashing leaves the interpreter to others
+        hashed = beside.submit(metadata.sha256, image)
+        journal.tell("listing the packages", 2, 4)
+        found = packages.installed(source.tree)
+        time_built = metadata.built(bool(manifest.get("reproducible")))
+        journal.tell("writing the bill of materials", 3, 4)
+        bill = sbom.make(
+            found,
+            name=manifest["name"],
+            release=system["release"],
+            architecture=system["architecture"],
+            file=image.name,
+            digest=hashed.result,
+            version=metadata.version(),
+            time_built=time_built,
+        )
+        digest = hashed.result()
     told = metadata.make(
         image,
         digest=digest,
@@ -80,17 +97,6 @@ def write(folder: Path, source: Source) -> dict[str, Any]:
         time_built=time_built,
         saved=savings.read(source.build),
         inputs=source.inputs,
-    )
-    journal.tell("writing the bill of materials", 3, 4)
-    bill = sbom.make(
-        found,
-        name=manifest["name"],
-        release=system["release"],
-        architecture=system["architecture"],
-        file=image.name,
-        digest=digest,
-        version=told["debfleet"],
-        time_built=time_built,
     )
     mode = 0o600 if masking.secrets_of(manifest) else 0o644  # of what holds a secret, or may
     _json(folder / "manifest.json", masking.masked(manifest))
@@ -106,6 +112,7 @@ def write(folder: Path, source: Source) -> dict[str, Any]:
         path.chmod(0o644)
     image.chmod(mode)
     journal.tell("the image's folder is ready", 4, 4)
+    looked()
     if source.log and source.log.exists():
         shutil.copyfile(source.log, folder / LOG)
         (folder / LOG).chmod(mode)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,6 +18,10 @@ if TYPE_CHECKING:  # the library is imported when an SBOM is written: a fleet no
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:debfleet:sbom")
 
 
+UNKNOWN = "0" * 64  # in the place of a digest that is still being computed
+UNNUMBERED = uuid.UUID(int=0)
+
+
 def make(
     packages: Sequence[Package],
     *,
@@ -25,13 +29,14 @@ def make(
     release: str,
     architecture: str,
     file: str,
-    digest: str,
+    digest: Callable[[], str],
     version: str,
     time_built: str,
 ) -> str:
     """The bill of materials of an image, as JSON of CycloneDX 1.6.
 
-    :param file: the image's file, and `digest` its SHA-256.
+    :param file: the image's file.
+    :param digest: gives its SHA-256; asked last, for it may still be computed.
     :param version: of debfleet.
     :param time_built: in UTC, as in metadata.json.
     :raises MissingError: where the library isn't installed.
@@ -49,7 +54,7 @@ def make(
         name=name,
         version=release,
         bom_ref=f"image:{name}",
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=UNKNOWN)],
         properties=[
             Property(name="debfleet:file", value=file),
             Property(name="debfleet:architecture", value=architecture),
@@ -61,10 +66,13 @@ def make(
     bom = Bom(
         components=[_component(package, release) for package in packages],
         metadata=metadata,
-        serial_number=uuid.uuid5(NAMESPACE, f"{name}/{digest}/{time_built}"),
+        serial_number=UNNUMBERED,
     )
     bom.register_dependency(image, list(bom.components))
-    return str(JsonV1Dot6(bom).output_as_string(indent=1))
+    text = str(JsonV1Dot6(bom).output_as_string(indent=1))
+    known = digest()
+    number = uuid.uuid5(NAMESPACE, f"{name}/{known}/{time_built}")
+    return text.replace(UNKNOWN, known, 1).replace(UNNUMBERED.urn, number.urn, 1)
 
 
 def purl(package: Package, release: str) -> str:

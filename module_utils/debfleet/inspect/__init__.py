@@ -4,6 +4,6 @@
 from __future__ import annotations
 
 from .inspection import report
-from .results import Finding, Report, Result
+from .results import Finding, RefusedError, Report, Result
 
-__all__ = ["Finding", "Report", "Result", "report"]
+__all__ = ["Finding", "RefusedError", "Report", "Result", "report"]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..errors import FindingsError
+
 SCHEMA_VERSION = 1
 ERROR = "error"  # the image must not be published
 NOTE = "note"  # told, never fails
@@ -114,6 +116,20 @@ class Report:
         count = len(self.troubles())
         lines.append(f"{self.image}: {f'{count} thing{plural(count)} wrong or unread' if count else 'clean'}")
         return "\n".join(lines)
+
+
+class RefusedError(FindingsError):
+    """An image that is not clean: all that is wrong with it, as one error."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        troubles = report.troubles()
+        super().__init__(
+            f"{len(troubles)} thing{plural(len(troubles))} in the image should not be there or could not be read",
+            where=str(report.image),
+            why="\n".join(troubles),
+            hint="remove what was found in the phase system_cleaning, or ask for it in the manifest",
+        )
 
 
 def plural(count: int) -> str:
