@@ -83,9 +83,9 @@ bench-bootstrap: setup ## measure trees beside plain mmdebstrap's, in turn (ROUN
 bench-initramfs: setup ## measure an initramfs with a build's faster functions beside the image's own (ROUNDS=3)
 	@$(python) benchmarks/initramfs.py $(ROUNDS)
 
-.PHONY: bench-build
-bench-build: setup ## measure a cold build beside the least that makes such an image by hand (ROUNDS=3)
-	@$(python) benchmarks/build.py $(ROUNDS)
+.PHONY: bench-image
+bench-image: setup ## measure builds, cold, warm and unchanged, beside the least by hand, and vmdb2 (ROUNDS=3)
+	@$(python) benchmarks/image.py $(ROUNDS)
 
 .PHONY: clean
 clean: ## remove what tests and tools left here; images in build/ stay

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -41,12 +42,12 @@ def told(harness: ModuleType) -> dict[str, Any]:
     measured = harness.interleaved(subjects, 2)
     ratios = {"debfleet ÷ peer": harness.ratio(measured["debfleet"], measured["peer"], 1.5)}
     limits = {"modules": harness.limit(15, "executions", 14)}
-    document: dict[str, Any] = harness.document("build", measured, ratios, limits)
+    document: dict[str, Any] = harness.document("image", measured, ratios, limits)
     return document
 
 
 def written(told: dict[str, Any], folder: Path) -> Path:
-    path = folder / "build.json"
+    path = folder / "image.json"
     path.write_text(json.dumps(told), encoding="utf-8")
     return path
 
@@ -95,16 +96,16 @@ def test_a_folder_with_a_mount_in_it_stays(
 
 def test_the_page_names_command_goals_and_what_was_missed(told: dict[str, Any]) -> None:
     said = performance.page("", [told])
-    assert "`make bench-build" in said
+    assert "`make bench-image" in said
     assert "| modules | 15 executions | at most 14 | **missed** |" in said
-    assert "peer 1.2" in said and "step 0.2" in said
+    assert "peer 1.2" in said and re.search(r"  step +0\.2  █+", said)
 
 
 def test_the_page_keeps_what_was_not_measured_this_time(told: dict[str, Any]) -> None:
     before = performance.page("", [{**told, "name": "aaa"}, told])
     again = performance.page(before, [{**told, "version": "9.9.9"}])
     assert performance.sections(again)["aaa"] == performance.sections(before)["aaa"]
-    assert performance.sections(again)["build"].count("9.9.9") == 1
+    assert performance.sections(again)["image"].count("9.9.9") == 1
     assert performance.page(before, []) == before
 
 

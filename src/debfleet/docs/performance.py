@@ -21,6 +21,7 @@ from debfleet import house
 
 PAGE = Path("docs/performance.md")
 MEASURED = Path("build/.bench")
+BAR = 60  # characters of the longest
 QUIET = 1.5  # the load up to which wall-clock time can be trusted on two cores
 HEAD = """\
 <!-- SPDX-License-Identifier: GPL-3.0-or-later
@@ -42,11 +43,16 @@ The initramfs of a small tree with the cloud kernel, generated with the image's 
 that a build lends; in each round both have the same members, by path, mode, owner, links and content. bookworm's
 functions start some ten programs for each kernel module; trixie's and sid's leave these to dracut-install.
 """,
-    "build": """\
-`manifests/kvm-amd64.yml` built with nothing kept from earlier builds, beside the floor: the same packages in the same
-versions (compared in each round) by one mmdebstrap in memory with one initramfs at its end, then sfdisk, mke2fs,
-mtools, grub-mkimage and qemu-img (`benchmarks/floor.py`). The floor boots, but nothing in it was set up, cleaned,
-inspected or told: no locale, no users, no SBOM, no checksums, no look before the start whether all packages are there.
+    "image": """\
+`manifests/kvm-amd64.yml`. Cold: nothing is taken from earlier builds, nor kept for later ones (`-e cache=off`). Warm:
+one setting of a plugin has changed since an earlier build. Unchanged: nothing has, so nothing is built. The floor: the
+same packages in the same versions (compared in each round) by one mmdebstrap in memory with one initramfs at its end,
+then sfdisk, mke2fs, mtools, grub-mkimage and qemu-img (`benchmarks/floor.py`). The floor boots, but nothing in it was
+set up, cleaned, inspected or told: no locale, no users, no SBOM, no checksums, no look before the start whether all
+packages are there. vmdb2 installs the same packages, boots by BIOS only, and tells and inspects nothing either; its
+kpartx is replaced by partx where the kernel has no device-mapper (`benchmarks/vmdb2.py`). floor and vmdb2 are cold's
+ratio to these, warm is warm's to cold. "not in a tool" is what remains of a cold build without the seconds of every
+program it ran: Ansible's share, and the work of debfleet's own code.
 """,
 }
 
@@ -109,14 +115,19 @@ def _met(one: Mapping[str, Any]) -> str:
 
 
 def _parts(told: Mapping[str, Any]) -> Iterator[str]:
-    for run in told["runs"]:
-        if parts := run.get("parts"):
-            yield (
-                f"Seconds of {run['subject']}: "
-                + ", ".join(f"{name} {statistics.median(values):.1f}" for name, values in parts.items())
-                + "."
-            )
-            yield ""
+    """Where the seconds go: a bar for each part of each subject, all to one scale."""
+    known = {
+        run["subject"]: {name: statistics.median(values) for name, values in run["parts"].items()}
+        for run in told["runs"] if run.get("parts")
+    }  # fmt: skip
+    longest = max((seconds for parts in known.values() for seconds in parts.values()), default=0) or 1
+    if known:
+        yield from ("```", "where the seconds go")
+        for subject, parts in known.items():
+            yield from ("", f"{subject}")
+            for name, seconds in parts.items():
+                yield f"  {name:21} {seconds:5.1f}  {'█' * round(seconds / longest * BAR) or '▏'}"
+        yield from ("```", "")
 
 
 def sections(page: str) -> dict[str, str]:
