@@ -9,15 +9,19 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import json
 import os
 import select
+import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 CHUNK = 1 << 16
@@ -110,3 +114,18 @@ def counting_proxy(username: str, password: str) -> Iterator[Seen]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def main() -> None:
+    """Serve for a while; write port and process number into a file, and what was seen at the end."""
+    username, password, told, seconds = sys.argv[1:]
+    with counting_proxy(username, password) as seen:
+        Path(told).write_text(json.dumps({"port": seen.port, "pid": os.getpid()}))
+        ended = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+        ended.wait(float(seconds))
+    Path(told).write_text(json.dumps({"served": seen.served.total(), "refused": seen.refused.total()}))
+
+
+if __name__ == "__main__":
+    main()

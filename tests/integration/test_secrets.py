@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import plays
 import pytest
+from counting_proxy import counting_proxy
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
-PLANTED = ("planted-one-4711", "planted-two-4712")
+PLANTED = ("planted-one-4711", "planted-two-4712", "planted-proxy:4713", "planted-proxy%3A4713")
 RUNNER = """
 import json, sys
 import ansible_runner
@@ -34,7 +38,41 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "runner").mkdir()
     (folder / "second").write_text(PLANTED[1] + "\n")
     (folder / "second").chmod(0o600)
+    with counting_proxy("bob", PLANTED[2]) as proxy, command_lines() as seen:
+        run(folder, proxy.port)
+    assert proxy.served.total() > 10 and not proxy.refused
+    assert any("apt-get" in line for line in seen)
+    assert not [line for line in seen if any(password in line for password in PLANTED)]
+    return folder
+
+
+@contextlib.contextmanager
+def command_lines() -> Iterator[set[str]]:
+    """The command line of every process that there is meanwhile, but of those that there were before."""
+    seen: set[str] = set()
+    before = {entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.02):
+            for entry in Path("/proc").iterdir():
+                if entry.name.isdigit() and entry.name not in before:
+                    with contextlib.suppress(OSError):
+                        seen.add((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
+
+
+def run(folder: Path, port: int) -> None:
+    proxy = {"address": "127.0.0.1", "port": port, "username": "bob", "password": PLANTED[2]}
     plugins: dict[str, Any] = {
+        "apt_proxy": proxy,
         "admin_user": {"username": "ann", "password": PLANTED[0]},
         "root_password": {"password_file": "second"},
         "commands": {"commands": [["sh", "-c", "ps ax -o args; cat /etc/shadow; env"]]},
@@ -57,7 +95,6 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert '"rc": 0' in done.stdout, done.stdout[-4000:] + done.stderr[-2000:]
-    return folder
 
 
 def files(folder: Path) -> list[Path]:
