@@ -66,12 +66,12 @@ def test_outside_of_a_tree_that_is_not_there_yet(tmp_path: Path, way: str) -> No
 
 
 def test_without_a_terminal_it_is_ignored_with_a_sentence(tmp_path: Path) -> None:
-    manifest = plays.write_manifest(tmp_path, "none", {"trouble": {"phase": "preparation", "way": "fail"}})
+    manifest = plays.write_manifest(tmp_path, "no-terminal", {"trouble": {"phase": "preparation", "way": "fail"}})
     done = plays.run("build-image", tmp_path, manifest=manifest, **EXTRA)
     assert done.returncode == 2
     assert "on_error=shell is ignored: this play has no terminal" in done.stdout
     assert "log's last lines" not in done.stdout
-    assert traces("none", tmp_path) == Traces()
+    assert traces("no-terminal", tmp_path) == Traces()
 
 
 def test_another_word_is_refused(tmp_path: Path) -> None:
