@@ -46,6 +46,11 @@ options:
         preferences, apt.conf.d, trusted-keys and include-source-type.
     type: dict
     default: {}
+  source:
+    description:
+      - A folder with a tree, an image file, or the folder of an earlier build, to begin with instead of bootstrapping.
+      - It must be of the same suite and architecture. Its packages are brought to their newest versions.
+    type: path
   recommends:
     description: Whether recommended packages are installed, here and by later steps of the build.
     type: bool
@@ -105,7 +110,7 @@ codename:
   returned: always
   type: str
 tool:
-  description: What made it, or C(tarball) where a kept tree was unpacked.
+  description: What made it; C(tarball) where a kept tree was unpacked, C(earlier tree) where it began with O(source).
   returned: always
   type: str
 tool_version:
@@ -130,6 +135,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import journal
+from ansible.module_utils.debfleet.bases.fingerprint import of_path
 from ansible.module_utils.debfleet.bases.lineage import Lineage
 from ansible.module_utils.debfleet.bases.packing import digest
 from ansible.module_utils.debfleet.bootstrap import apt, image, mirror, tree
@@ -138,6 +144,7 @@ from ansible.module_utils.debfleet.bootstrap.prepare import Ready, prepare
 from ansible.module_utils.debfleet.bootstrap.tree import How
 from ansible.module_utils.debfleet.bootstrap.variant import Tree
 from ansible.module_utils.debfleet.errors import DebfleetError
+from ansible.module_utils.debfleet.inspect import copying
 from ansible.module_utils.debfleet.run import raise_on_signals, run
 
 INSTALLED = ("install", "install_standard")  # of image_apt: no part of the tree that is made here
@@ -152,6 +159,7 @@ class Params:
     architecture: str | None
     bootstrapper: dict[str, Any]
     image_apt: dict[str, Any]
+    source: str | None
     recommends: bool
     proxy: str
     state: str
@@ -203,13 +211,19 @@ def parts(params: Params, wanted: Tree, how: How, ready: Ready) -> dict[str, Any
         "image's apt": [f"{key}={value}" for key, value in sorted(params.image_apt.items()) if key not in INSTALLED],
         "image's sources": [source.line() for source in ready.mirrors.image],
         "files": [digest(path) for path in files],
+        "earlier tree": of_path(Path(params.source)) if params.source else "",
         "debfleet's code": params.cache_key,
     }
 
 
 def apply(params: Params, wanted: Tree, how: How, ready: Ready) -> str:
     """Make the tree, and write the image's apt configuration into it. Returns what made it."""
-    made = tree.make(wanted, how, ready.apt)
+    earlier = None
+    if params.source:
+        known = {"codename": ready.indices.codename, "architecture": wanted.architecture}
+        scratch = Path(params.build) if params.build else None
+        earlier = partial(copying.copy, Path(params.source), wanted.root, **known, scratch=scratch)
+    made = tree.make(wanted, how, ready.apt, earlier)
     sources = ready.mirrors.image
     declared = ImageApt.of(params.image_apt)
     declared = declared.with_mirror(sources[0].uri) if sources else declared
@@ -228,6 +242,7 @@ def main() -> None:
             "architecture": {"type": "str"},
             "bootstrapper": {"type": "dict", "default": {}},
             "image_apt": {"type": "dict", "default": {}},
+            "source": {"type": "path"},
             "recommends": {"type": "bool", "default": False},
             "proxy": {"type": "str", "default": "", "no_log": True},
             "state": {"type": "str", "choices": ["present"], "default": "present"},

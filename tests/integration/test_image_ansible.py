@@ -135,6 +135,23 @@ def test_the_file_is_compressed_and_each_saving_told(folder: Path) -> None:
     assert "minimize_size: dpkg " in printed and "minimize_size: shrink " in printed
 
 
+def test_an_image_begins_with_an_earlier_one(folder: Path, tmp_path: Path) -> None:
+    plugins = {"prebootstrapped": {"folder": str(folder)}, "commands": {"commands": [["touch", "/again"]]}}
+    manifest = plays.write_manifest(tmp_path, "again", plugins)
+    done = plays.run("build-image", tmp_path, manifest=manifest, image_kernel="false", cache="off")
+    assert done.returncode == 0, done.stdout
+    log = (tmp_path / "build/again/build.log").read_text()
+    assert "+ mmdebstrap" not in log and "Setting up openssh-server" not in log
+    requests = "ls /etc", "stat /again", "stat /etc/resolv.conf"
+    disk = tmp_path / "build/again/disk.raw"
+    asked = [
+        subprocess.run(["debugfs", "-R", one, disk], text=True, capture_output=True, check=True) for one in requests
+    ]
+    said = [done.stdout for done in asked]
+    assert " colour " in said[0] and said[1] and "Type: symlink" in said[2]
+    assert traces("again", tmp_path) == Traces()
+
+
 def test_a_program_that_is_missing_is_named_before_anything_is_touched(tmp_path: Path) -> None:
     volume = {**QCOW2, "backing": "vmdk"}
     plugins = {"minimize_size": {"shrink": "vmware-vdiskmanager"}}

@@ -42,7 +42,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen.update(build=build, wish=wish, architecture=architecture, **how)
         return ready
 
-    def make(tree: Any, how: Any, _apt: Any) -> str:
+    def make(tree: Any, how: Any, _apt: Any, _earlier: Any) -> str:
         if seen["fail"]:
             raise DebfleetError(seen["fail"])
         seen["made"].append((tree, how))

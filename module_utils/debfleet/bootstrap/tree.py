@@ -95,18 +95,23 @@ def _mark(tree: Tree, wanted: str, folder: Path, state: str) -> None:
     (folder / MARKER).write_text(json.dumps(written), encoding="utf-8")
 
 
-def make(tree: Tree, how: How, apt: Apt) -> str:
+def make(tree: Tree, how: How, apt: Apt, earlier: Callable[[], None] | None = None) -> str:
     """Make the tree; on failure it is empty again. Returns how: the tool's name, or that a tarball was used.
 
     :param apt: with the indices got.
+    :param earlier: puts an earlier tree there, to begin with; its packages are brought to the newest versions.
     :raises DebfleetError: also when the folder holds something that is not an earlier try of this build.
     """
     wanted = digest(tree, how, apt)
     _claim(tree, apt.folder)
     _mark(tree, wanted, apt.folder, "begun")
-    kept = _tarball(how, wanted)
+    kept = _tarball(how, wanted) if earlier is None else None
     try:
-        if kept and kept.exists():
+        if earlier:
+            made = "earlier tree"
+            earlier()
+            _scrub_earlier(tree.root)
+        elif kept and kept.exists():
             made = "tarball"
             _unpack(kept, tree)
         else:
@@ -118,10 +123,19 @@ def make(tree: Tree, how: How, apt: Apt) -> str:
     except BaseException:
         empty(tree.root)
         raise
-    if how.tool == "debootstrap" or (made == "tarball" and isinstance(how.tarball, str)):
+    if earlier or how.tool == "debootstrap" or (made == "tarball" and isinstance(how.tarball, str)):
         apt_.install(tree.root, [], build=apt.folder.parent, upgrade=True)  # the pockets, and what came since
-        image.scrub(tree.root)
+        (_scrub_earlier if earlier else image.scrub)(tree.root)
     return made
+
+
+def _scrub_earlier(root: Path) -> None:
+    """Scrub a tree that was an image: its resolver may be a link that systemd-resolved makes only once."""
+    link = root / "etc/resolv.conf"
+    target = link.readlink() if link.is_symlink() else None
+    image.scrub(root)
+    if target is not None:
+        link.symlink_to(target)
 
 
 def finish(tree: Tree, how: How, apt: Apt) -> None:
