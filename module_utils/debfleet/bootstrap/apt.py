@@ -19,7 +19,7 @@ from pathlib import Path
 from ..errors import DebfleetError
 from ..namespace import ENVIRONMENT, proxies, run_around_root
 from ..run import CommandError, Done, run
-from . import status
+from . import deferred, status
 
 STATE = "apt.json"
 ARCHIVES = "var/cache/apt/archives"
@@ -246,7 +246,9 @@ def _archives(apt: Apt, root: Path) -> Iterator[dict[str, str]]:
 def _run(apt: Apt, root: Path, words: Sequence[str], binds: Mapping[str, str], env: Mapping[str, str] | None) -> None:
     conf = lay_out(apt, root)
     passed = proxies()
-    inner = ["--unset=TMPDIR", "--unset=APT_CONFIG", *(f"--unset={name}" for name in passed), "dpkg"]
+    later = deferred.lay_out(apt.folder / "deferred")
+    inner = ["--unset=TMPDIR", "--unset=APT_CONFIG", *(f"--unset={name}" for name in passed)]
+    inner += [f"PATH={deferred.path()}", "dpkg"]
     variables = {
         **ENVIRONMENT,
         **NO_INITRAMFS,
@@ -267,10 +269,13 @@ def _run(apt: Apt, root: Path, words: Sequence[str], binds: Mapping[str, str], e
         argv = ["apt-get", *(f"-o{name}={value}" for name, value in options.items())]
         argv += [f"-oDPkg::Options::={word}" for word in [*inner, "--force-unsafe-io", "--force-confold"]]
         clean = ["env", "-i", *(f"{name}={value}" for name, value in variables.items())]
+        command = deferred.waiting(later, [*clean, *argv, *words])
+        binds = {**binds, str(later): deferred.INSIDE}
         try:
-            run_around_root(root, [*clean, *argv, *words], binds=binds, shown=["apt-get", *words], pass_fds=[fd])
+            run_around_root(root, command, binds=binds, shown=["apt-get", *words], pass_fds=[fd])
         except CommandError as error:
             raise DebfleetError(f"apt could not {words[0]} packages", why=reasons(error.output)) from error
+    deferred.look(later)
 
 
 def reasons(output: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +44,10 @@ def prepare(
     :raises ResolveError: when a suite, component or architecture isn't on its mirror.
     :raises DebfleetError: when there is no mirror, or a key or source line of the manifest can't be read.
     """
-    builder = mirror.read_builder()
-    mirrors = mirror.plan(wish, builder, mirror.tool_default(wish.suite, wish.components))
+    with ThreadPoolExecutor() as both:  # each asks programs that take a while
+        builder = both.submit(mirror.read_builder)
+        default = both.submit(mirror.tool_default, wish.suite, wish.components)
+    mirrors = mirror.plan(wish, builder.result(), default.result())
     extra = declared.with_mirror(mirrors.needed.uri).repositories()
     apt = Apt(
         apt_.folder_of(build),
