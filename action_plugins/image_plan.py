@@ -21,9 +21,9 @@ try:
     from debfleet import house
     from debfleet.common import manifest as manifests
     from debfleet.common.disk.layout import LayoutError
-    from debfleet.common.errors import MissingError
+    from debfleet.common.errors import DebfleetError, MissingError
     from debfleet.common.manifest.plan import plan
-    from debfleet.controller import environment, failure, inputs, planning
+    from debfleet.controller import environment, failure, inputs, locking, planning
 except ImportError as error:
     raise AnsibleError(
         f"this ansible-playbook runs on {sys.executable}, which has no debfleet: run `make setup`, then "
@@ -35,6 +35,7 @@ REGISTERED = (
     "image_tree",
     "image_packages",
     "image_unchanged",
+    "image_epoch",
     "image_phase_begun",
     "image_role",
     "phase",
@@ -44,13 +45,13 @@ REGISTERED = (
 class ActionModule(ActionBase):
     """Options: `manifest`, a file; `build_dir`, where images are put; `prove`, whether the image is booted; `cache`,
     whether what earlier builds made is used, and kept for later ones; `rebuild`, so that an image is built though
-    nothing has changed; `on_error`, rollback or shell; `only_plan`, so that what can't be built yet is told but is no
-    error.
+    nothing has changed; `on_error`, rollback or shell; `locked`, the packages.json whose versions are to be taken;
+    `only_plan`, so that what can't be built yet is told but is no error.
     """
 
     _supports_check_mode = True
     _requires_connection = False
-    _VALID_ARGS = frozenset(("manifest", "build_dir", "prove", "cache", "rebuild", "on_error", "only_plan"))
+    _VALID_ARGS = frozenset(("manifest", "build_dir", "prove", "cache", "rebuild", "on_error", "locked", "only_plan"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what `image_build` holds from here on; never logged, since it holds hashed passwords."""
@@ -79,10 +80,20 @@ class ActionModule(ActionBase):
         build["on_error"] = self._on_error()
         build["rebuild"] = boolean(self._task.args.get("rebuild", False))
         build["inputs"] = inputs.of_image(checked)
+        build["epoch"], build["packages"] = "", {}
+        try:
+            seconds, lock = locking.wanted(self._task.args.get("locked"), manifest)
+        except DebfleetError as error:
+            raise AnsibleActionFail(str(error)) from None
+        if lock:
+            build["inputs"]["locked"] = lock.digest
+            build["packages"]["locked"] = str(lock.file)
+        if seconds is not None:
+            build["epoch"] = str(seconds)
         if cache := boolean(self._task.args.get("cache", True)):
             build["cache_key"] = inputs.tree_code()
         build["not_built"] = list(checked.not_built)
-        build["packages"] = {**self._packages(build, variables), "cache": cache}
+        build["packages"] |= {**self._packages(build, variables), "cache": cache}
         asked = dict.fromkeys(name for names in build["packages"]["packages"].values() for name in names)
         build["shown"] = plan(checked, packages=list(asked)).text().splitlines()
         if only_plan:

@@ -63,6 +63,11 @@ options:
         mirror still has the same.
     type: bool
     default: false
+  locked:
+    description:
+      - The C(packages.json) of an earlier image. Exactly its versions are taken, in this build's later steps too.
+      - Where the mirror would give others, none of a package, or further packages, each is named.
+    type: path
   build:
     description:
       - Folder of the running build, with its log, progress and ledger. Without it nothing is kept.
@@ -101,6 +106,10 @@ archive:
   description: The state of the archive in one word; it changes whenever one of the Release files does.
   returned: always
   type: str
+released:
+  description: When the newest of the Release files was made, in seconds since 1970; 0 where none of them says it.
+  returned: always
+  type: int
 codename:
   description: The suite's codename, from the mirror.
   returned: always
@@ -130,10 +139,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import journal
-from ansible.module_utils.debfleet.bootstrap import mirror, resolve, resolved
+from ansible.module_utils.debfleet.bootstrap import locked, mirror, resolve, resolved
 from ansible.module_utils.debfleet.bootstrap.image import ImageApt
 from ansible.module_utils.debfleet.bootstrap.prepare import prepare
-from ansible.module_utils.debfleet.bootstrap.tree import archive_digest
+from ansible.module_utils.debfleet.bootstrap.tree import archive_digest, released
 from ansible.module_utils.debfleet.bootstrap.variant import Tree
 from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.run import raise_on_signals, run
@@ -151,6 +160,7 @@ class Params:
     recommends: bool
     proxy: str
     cache: bool
+    locked: str | None
     build: str | None
 
 
@@ -184,6 +194,9 @@ def read_current(params: Params, folder: Path) -> dict[str, Any]:
         folder, wish, tree.architecture, ImageApt.of(params.image_apt), recommends=params.recommends,
         cache=params.cache,
     )  # fmt: skip
+    lock = locked.read(Path(params.locked)) if params.locked else None
+    if lock:
+        locked.hold(ready.apt, lock)
     named = params.image_apt.get("install") or []  # asked for by a task too, but told by its place in the manifest
     others = {asker: [one for one in asked if one not in named] for asker, asked in params.packages.items()}
     wanted = {"packages.install": named, **others}
@@ -193,11 +206,14 @@ def read_current(params: Params, folder: Path) -> dict[str, Any]:
         found = resolve.resolve(ready.apt, tree, wanted, standard=standard)
         if params.cache:
             resolved.keep(ready.apt, tree, wanted, found, standard=standard)
+    if lock and (drift := locked.drift(lock, found)):
+        raise locked.DriftError(Path(str(params.locked)), drift)
     return {
         "packages": [asdict(package) for package in found],
         "download_size": sum(package.download_size for package in found),
         "installed_size": sum(package.installed_size for package in found),
         "archive": archive_digest(ready.apt),
+        "released": released(ready.apt),
         "codename": ready.indices.codename,
         "pockets": list(ready.indices.pockets),
         "mirror": ready.mirrors.origin,
@@ -217,6 +233,7 @@ def main() -> None:
             "recommends": {"type": "bool", "default": False},
             "proxy": {"type": "str", "default": "", "no_log": True},
             "cache": {"type": "bool", "default": False},
+            "locked": {"type": "path"},
             "build": {"type": "path"},
         },
         supports_check_mode=True,

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from .epoch import variables as times
 from .run import Done, run
 
 UNSHARE = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--propagation", "private"]
@@ -116,7 +117,7 @@ def run_in_root(
 
     :param binds: host path to path inside the tree, bound while it runs; both must exist, but for folders in /run.
     """
-    variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **proxies(), **(env or {})}.items()]
+    variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **proxies(), **times(), **(env or {})}.items()]
     command = ["sh", "-c", ENTER, "sh", str(root), "/usr/bin/env", "-i", *variables, *map(str, argv)]
     with _placeholder(Path(root) / "etc/resolv.conf"):
         return run_around_root(root, command, binds=binds, shown=argv, stdin=stdin, check=check, on_line=on_line)

@@ -16,12 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..epoch import variables as times
 from ..errors import DebfleetError
 from ..namespace import ENVIRONMENT, proxies, run_around_root
 from ..run import CommandError, Done, run
 from . import deferred, status
 
 STATE = "apt.json"
+LOCKED = "locked"  # in its folder: preferences that hold while building, where versions are given
 ARCHIVES = "var/cache/apt/archives"
 CACHES = ("var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin")
 PROXY = re.compile(r'Acquire::http::Proxy "([^"]*)";$', re.IGNORECASE)
@@ -111,9 +113,16 @@ def configuration(apt: Apt, root: Path | None) -> str:
         'Dpkg::Use-Pty "false";',
     ]
     lines += [] if root else [f'Dir::Etc::parts "{at}/none";', f'Dir::Etc::preferencesparts "{at}/preferences.d";']
+    if (at / LOCKED).exists():
+        lines += locked(apt)
     if apt.own:
         lines += ['Dir::Etc::netrc "/etc/apt/auth.conf";', 'Dir::Etc::netrcparts "/etc/apt/auth.conf.d";']
     return "\n".join([*lines, *apt.settings]) + "\n"
+
+
+def locked(apt: Apt) -> list[str]:
+    """Lines of apt.conf by which given versions hold, in the tree too; the image's own preferences.d still counts."""
+    return [f'Dir::Etc::preferences "{apt.folder / LOCKED}";', 'APT::Get::allow-downgrades "true";']
 
 
 def lay_out(apt: Apt, root: Path | None = None) -> Path:
@@ -253,6 +262,7 @@ def _run(apt: Apt, root: Path, words: Sequence[str], binds: Mapping[str, str], e
         **ENVIRONMENT,
         **NO_INITRAMFS,
         **passed,
+        **times(),
         **(env or {}),
         "APT_CONFIG": str(conf),
         "TMPDIR": f"{root}/tmp",

@@ -16,7 +16,7 @@ from .. import journal
 from ..bases.fingerprint import of_parts, of_path
 from ..ledger import cache_folder
 from . import resolve
-from .apt import Apt, is_file
+from .apt import LOCKED, Apt, is_file
 from .resolve import Package
 from .tree import archive_digest
 from .variant import Tree
@@ -58,7 +58,7 @@ def _place(apt: Apt, tree: Tree, wanted: Mapping[str, Sequence[str]], standard: 
     shape = {
         "archive": archive_digest(apt),
         "sources": list(apt.sources),
-        "pins": of_path(apt.folder / "preferences.d"),
+        "pins": [of_path(apt.folder / "preferences.d"), of_path(apt.folder / LOCKED)],
         "recommends": apt.recommends,
         "tree": [tree.suite, tree.architecture, tree.variant, list(tree.include), list(tree.exclude)],
         "wanted": sorted(set(names)),

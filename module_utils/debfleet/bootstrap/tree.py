@@ -6,15 +6,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from .. import journal
+from .. import epoch, journal
 from ..answers import once
 from ..bases import packing
+from ..bases.fingerprint import of_path
 from ..errors import DebfleetError
 from ..ledger import cache_folder
 from ..mounts import empty
@@ -27,6 +30,7 @@ from .sources import parse_line
 from .variant import Tree
 
 MARKER = "bootstrap.json"
+DATE = re.compile(r"^Date: (.+)$", re.MULTILINE)
 KEEP_DAYS = 30
 
 
@@ -47,6 +51,8 @@ def parts(tree: Tree, how: How, apt: Apt) -> dict[str, Any]:
         **{name: value for name, value in asdict(tree).items() if name != "root"},
         "sources": list(apt.sources),
         "archive": archive_digest(apt),
+        **({"locked": of_path(locked)} if (locked := apt.folder / apt_.LOCKED).exists() else {}),
+        **epoch.variables(),
     }
 
 
@@ -56,6 +62,13 @@ def archive_digest(apt: Apt) -> str:
     return hashlib.sha256(
         "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in releases).encode()
     ).hexdigest()
+
+
+def released(apt: Apt) -> int:
+    """When the newest of the archive's Release files was made, in seconds since 1970; 0 where none says it."""
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in (apt.folder / "lists").glob("*Release"))
+    dates = [found[1] for text in texts if (found := DATE.search(text))]
+    return max((int(parsedate_to_datetime(date).timestamp()) for date in dates), default=0)
 
 
 def digest(tree: Tree, how: How, apt: Apt) -> str:
@@ -165,6 +178,7 @@ def _by_mmdebstrap(tree: Tree, how: How, apt: Apt) -> None:
         f'Dir::Etc::preferencesparts "{apt.folder}/preferences.d";',
         'APT::Sandbox::User "root";',
         *(['Dir::Etc::netrc "/etc/apt/auth.conf";', 'Dir::Etc::netrcparts "/etc/apt/auth.conf.d";'] if apt.own else []),
+        *(apt_.locked(apt) if (apt.folder / apt_.LOCKED).exists() else []),
         *apt.settings,
     ]
     conf = apt.folder / "mmdebstrap.conf"
@@ -200,7 +214,7 @@ def _by_debootstrap(tree: Tree, how: How, apt: Apt) -> None:
 
 def _tool(command: Sequence[str], feed: Callable[[str], None], env: Mapping[str, str] | None = None) -> None:
     try:
-        run(apart(command), shown=command, env={**NO_INITRAMFS, **(env or {})}, on_line=feed)
+        run(apart(command), shown=command, env={**NO_INITRAMFS, **epoch.variables(), **(env or {})}, on_line=feed)
     except CommandError as error:
         raise DebfleetError(f"{command[0]} could not make the tree", why=apt_.reasons(error.output)) from error
 

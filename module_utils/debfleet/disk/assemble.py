@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from .. import journal
+from .. import epoch, journal
 from ..errors import DebfleetError
 from ..sizes import shown
 from . import partition_map, sparse
@@ -69,6 +69,8 @@ def apply(disk: Path, layout: Layout, actions: Sequence[Action], tree: Path | No
         if tree is None:
             raise ValueError("a tree is needed to fill a disk")
         make_mount_points(tree, layout)
+        if (latest := epoch.given()) is not None:
+            journal.log(f"+ {epoch.clamp(tree, latest)} files were newer than {epoch.NAME}")
         shares = census(tree, mounts(layout))
     for step, action in enumerate(actions):
         part = layout.named(action.name)

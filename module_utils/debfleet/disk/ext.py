@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import epoch
 from ..errors import DebfleetError
 from ..run import CommandError, run
 from ..sizes import shown
-from . import sparse
+from . import inode_times, sparse
 from .census import Share
 from .filling import no_room, run_masked, times, too_small
 from .shape import LayoutError, Partition
@@ -61,6 +62,8 @@ class Ext:
         except CommandError as error:
             raise _explained(error, part, share) from error
         self._mend_root(disk, part, source)
+        if (seconds := epoch.given()) is not None:
+            inode_times.unify(disk, part, seconds)
 
     def uuid(self, disk: Path, part: Partition) -> str | None:
         """The UUID in its superblock."""

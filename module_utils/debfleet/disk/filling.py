@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .. import journal, namespace
+from .. import epoch, journal, namespace
 from ..errors import DebfleetError, MissingError
 from ..run import Done, run
 from ..sizes import shown
@@ -31,8 +31,8 @@ def run_masked(argv: Sequence[str], masks: Mapping[Path, Path], *, apart: bool =
 
 def times() -> dict[str, str]:
     """Bookworm's e2fsprogs knows SOURCE_DATE_EPOCH by another name."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    return {"E2FSPROGS_FAKE_TIME": epoch} if epoch else {}
+    told = os.environ.get(epoch.NAME)
+    return {"E2FSPROGS_FAKE_TIME": told} if told else {}
 
 
 def too_small(part: Partition, share: Share, why: str) -> DebfleetError:

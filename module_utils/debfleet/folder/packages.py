@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from .. import epoch
 
 SCHEMA_VERSION = 1
 STATUS = "var/lib/dpkg/status"
@@ -146,5 +149,6 @@ def listing(name: str, release: str, architecture: str, packages: list[Package])
         "name": name,
         "release": release,
         "architecture": architecture,
+        **({"source_date_epoch": int(told)} if (told := os.environ.get(epoch.NAME, "")).isdecimal() else {}),
         "packages": [package.to_dict() for package in packages],
     }

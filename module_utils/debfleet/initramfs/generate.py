@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,6 @@ from .faster import choose
 HOOK_FUNCTIONS = "/usr/share/initramfs-tools/hook-functions"
 # zstd's bytes are the same with any number of threads, and mkinitramfs asks for more than one only at times.
 ENVIRONMENT = {"ZSTD_NBTHREADS": "0"}
-PASSED = ("SOURCE_DATE_EPOCH",)
 
 
 def kernels(root: str | Path) -> list[str]:
@@ -37,7 +35,6 @@ def generate(root: str | Path, *, faster: bool = True) -> list[str]:
                  or (root / "usr/bin" / name).exists()), "")  # fmt: skip
     if not versions or not tool:
         return []
-    environment = {**ENVIRONMENT, **{name: os.environ[name] for name in PASSED if name in os.environ}}
     with _lent(root, faster and tool == "update-initramfs") as binds:
         for number, version in enumerate(versions):
             journal.tell(f"generating the initramfs of {version}", number, len(versions))
@@ -46,7 +43,7 @@ def generate(root: str | Path, *, faster: bool = True) -> list[str]:
             words = ["-u" if made else "-c", "-k", version]
             if tool == "dracut":
                 words = ["--force", f"/boot/initrd.img-{version}", version]
-            run_in_root(root, [tool, *words], binds=binds, env=environment)
+            run_in_root(root, [tool, *words], binds=binds, env=ENVIRONMENT)
             if (root / "usr/bin/linux-update-symlinks").exists():
                 run_in_root(root, ["linux-update-symlinks", "install", version, f"/boot/vmlinuz-{version}"])
     journal.tell("generated the initramfs", len(versions), len(versions))

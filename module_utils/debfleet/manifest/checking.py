@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from .. import epoch
 from ..errors import DebfleetError
 from . import built, canonical, extends, files, names, rules, secrets, validate
 from . import roles as found_roles
@@ -110,6 +112,7 @@ class _Check:
         view = rules.View(data, frozenset(self.bad), self.positions)
         self.add(rules.broken(view))
         self.mark(files.resolve(data, schema, self.positions, self.bad))
+        data["reproducible"] = data["reproducible"] is True or bool(os.environ.get(epoch.NAME))
         mine = secrets.take(data, schema, self.positions, self.bad)
         self.add(mine.problems)
         self.notices += self.sealed()

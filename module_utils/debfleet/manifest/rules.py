@@ -12,6 +12,7 @@ from .. import sizes
 from ..disk import combinations, limits
 from ..disk.combinations import BIOS, FIRMWARE_MAPS, TABLE, UEFI
 from ..disk.formats import FORMATS
+from . import reproducible
 from .problems import Keys, Positions, Problem
 
 MOST_SPARED = 2 * sizes.UNITS["MiB"]
@@ -276,6 +277,13 @@ def shrunk(view: View) -> Iterator[Problem]:
         yield view.wrong((*keys, "compression"), f"{backing} can't be compressed so", allowed=known or "nothing")
 
 
+def same_each_time(view: View) -> Iterator[Problem]:
+    """What can't be the same in two builds of an image that shall be."""
+    if view.get("reproducible") is True:
+        for keys, why in reproducible.differing(view.data):
+            yield view.wrong(keys, f"is never the same in two builds: it {why}", hint=reproducible.INSTEAD[keys[-1]])
+
+
 RULES: tuple[Rule, ...] = (
     disk,
     taken,
@@ -290,11 +298,27 @@ RULES: tuple[Rule, ...] = (
     one_user,
     one_charmap,
     shrunk,
+    same_each_time,
 )
 
 
 def warnings(view: View) -> list[Problem]:
     """What is no error, and hardly meant."""
+    return [*unlike(view), *closed(view)]
+
+
+def unlike(view: View) -> list[Problem]:
+    """What can't be the same in two builds, where SOURCE_DATE_EPOCH alone asks for that."""
+    if view.get("reproducible") is not True:
+        return []
+    return [
+        view.positions.problem(keys, f"is never the same in two builds: it {why}")
+        for keys, why in reproducible.differing(view.data)
+    ]
+
+
+def closed(view: View) -> list[Problem]:
+    """An image that nobody can log in to."""
     plugins = view.get("plugins")
     if (
         plugins is None

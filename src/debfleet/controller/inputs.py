@@ -51,7 +51,7 @@ def of_image(checked: Checked) -> dict[str, str]:
     )
     parts["tools"] = _digest(tools())
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return {**parts, "SOURCE_DATE_EPOCH": _digest(epoch)} if data.get("reproducible") and epoch else parts
+    return {**parts, "SOURCE_DATE_EPOCH": _digest(epoch)} if epoch else parts
 
 
 @cache
