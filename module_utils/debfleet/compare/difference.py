@@ -41,6 +41,7 @@ class Difference:
         xattrs.
     :param layout: of partitions and filesystems.
     :param manifest: settings by their dotted path; empty where one of the images has no manifest beside it.
+    :param content: what differs inside of files, by diffoscope, and in times; None where nobody asked.
     :param unread: what could not be read; such images are never the same.
     """
 
@@ -54,6 +55,7 @@ class Difference:
     layout: Mapping[str, list[Any]]
     manifest: Mapping[str, list[Any]]
     unread: Sequence[str]
+    content: str | None = None
 
     @property
     def same(self) -> bool:
@@ -63,7 +65,8 @@ class Difference:
 
     def to_dict(self) -> dict[str, Any]:
         """As in schemas/image-diff.json."""
-        return {"schema_version": SCHEMA_VERSION, "same": self.same, **asdict(self)}
+        told = {"schema_version": SCHEMA_VERSION, "same": self.same, **asdict(self)}
+        return told if self.content is not None else {key: value for key, value in told.items() if key != "content"}
 
     def to_text(self, details: Collection[str] = ()) -> str:
         """A summary; the details of these sections below it."""
@@ -81,6 +84,7 @@ class Difference:
         for name in SECTIONS:
             rows = list(tellers[name][1]) if name in details else []
             lines += ["", name, *(f"  {row}" for row in rows)] if rows else []
+        lines += ["", "content", self.content] if self.content is not None else []
         return "\n".join([*lines, "", "nothing differs" if self.same else "they differ", ""])
 
     def _packages(self) -> str:

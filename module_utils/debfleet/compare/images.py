@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from ..folder.metadata import sha256
-from . import files
+from . import content, files
 from .difference import Difference, Facts
 from .side import Side, opened
 
 GONE = object()
 
 
-def compare(path_a: Path, path_b: Path) -> Difference:
+def compare(path_a: Path, path_b: Path, *, into: bool = False) -> Difference:
     """Compare two images, each a build's folder, an image file of any format, or a root tree.
+
+    :param into: look into the files that differ, by diffoscope.
 
     Raises DebfleetError where one can't be opened or read, MissingError where a tool or a right is missing.
     """
@@ -38,6 +40,7 @@ def compare(path_a: Path, path_b: Path) -> Difference:
             manifest=table(dict(flat(a.told["manifest"])), dict(flat(b.told["manifest"])))
             if a.told["manifest"] and b.told["manifest"]
             else {},
+            content=content.summary(a, b, entries_a, entries_b, found) if into else None,
             unread=[f"{side.path}: {what}" for side in (a, b) for what in side.unread],
         )
 

@@ -28,8 +28,7 @@ def differing(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
         (("volume", "backing"), volume.get("backing"), FORMATS),
     ]
     for name, part in _mapping(volume.get("partitions")).items():
-        keys = ("volume", "partitions", name, "filesystem")
-        places.append((keys, _mapping(part).get("filesystem"), FILESYSTEMS))
+        places.append((("volume", "partitions", name, "filesystem"), _mapping(part).get("filesystem"), FILESYSTEMS))
     for keys, value, table in places:
         if isinstance(value, str) and value in table:
             yield keys, table[value]

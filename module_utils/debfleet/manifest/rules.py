@@ -281,7 +281,9 @@ def same_each_time(view: View) -> Iterator[Problem]:
     """What can't be the same in two builds of an image that shall be."""
     if view.get("reproducible") is True:
         for keys, why in reproducible.differing(view.data):
-            yield view.wrong(keys, f"is never the same in two builds: it {why}", hint=reproducible.INSTEAD[keys[-1]])
+            yield view.wrong(
+                keys, f"is never the same in two builds: it {why}", hint=reproducible.INSTEAD[str(keys[-1])]
+            )
 
 
 RULES: tuple[Rule, ...] = (

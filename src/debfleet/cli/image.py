@@ -64,6 +64,9 @@ def _configure_diff(verbs: Any) -> None:
     diff.add_argument(
         "--show", metavar="SECTION", action="append", default=[], choices=SECTIONS, help="details of a section (again)"
     )
+    diff.add_argument(
+        "--content", action="store_true", help="what differs inside of files, by diffoscope, and in their times"
+    )
     diff.add_argument("a", metavar="A", type=Path, help=WHAT)
     diff.add_argument("b", metavar="B", type=Path, help="the same")
     diff.set_defaults(run=run_diff)
@@ -119,7 +122,7 @@ def run_diff(args: argparse.Namespace) -> int:
     from debfleet.common.ledger import heal
 
     heal()
-    found = compare.compare(args.a, args.b)
+    found = compare.compare(args.a, args.b, into=args.content)
     if args.json:
         print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     else:
