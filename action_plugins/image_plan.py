@@ -35,6 +35,7 @@ REGISTERED = (
     "image_tree",
     "image_packages",
     "image_unchanged",
+    "image_environment",
     "image_epoch",
     "image_phase_begun",
     "image_role",
