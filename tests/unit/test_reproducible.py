@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from debfleet.common import epoch
 from debfleet.common.bootstrap import locked
 from debfleet.common.bootstrap.locked import Lock
 from debfleet.common.bootstrap.resolve import Package
-from debfleet.common.disk import inode_times
+from debfleet.common.disk import formats, ids, inode_times
 from debfleet.common.errors import DebfleetError
 from debfleet.common.manifest import reproducible
 from debfleet.controller import locking
@@ -143,9 +144,35 @@ def test_a_list_of_another_system(key: str, value: str, tmp_path: Path) -> None:
         locking.wanted(str(listing(tmp_path)), manifest(**{key: value}))
 
 
+@pytest.mark.parametrize("backing", ["vdi", "vmdk", "vhd", "qcow2"])
+def test_image_files_have_the_same_ids(backing: str, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    with raw.open("wb") as file:
+        file.truncate(4 << 20)
+        file.seek(1 << 20)
+        file.write(os.urandom(70000))
+    files = [tmp_path / name / f"disk.{backing}" for name in "ab"]
+    for image in files:
+        image.parent.mkdir()
+        formats.convert(raw, image, backing, same=True)
+    different = files[0].read_bytes() != files[1].read_bytes()
+    assert different == (backing in ids.WAYS) or backing == "vhd"  # of the same second
+    for image in files:
+        ids.unify(image, backing, "content")
+    assert files[0].read_bytes() == files[1].read_bytes()
+    for check in (["compare", "-f", formats.FORMATS[backing].name, "-F", "raw", files[0], raw], ["info", files[0]]):
+        subprocess.run(["qemu-img", *map(str, check)], check=True, capture_output=True)
+    if backing in ids.WAYS:
+        ids.unify(files[1], backing, "other content")
+        assert files[0].read_bytes() != files[1].read_bytes()
+        files[1].write_bytes(bytes(4 << 20))
+        with pytest.raises(DebfleetError, match="in another place"):
+            ids.unify(files[1], backing, "content")
+
+
 def test_what_is_never_the_same() -> None:
     parts = {"type": "gpt", "root": {"filesystem": "xfs"}, "boot": {"filesystem": "ext4"}}
-    data = {"system": {"bootloader": "extlinux"}, "volume": {"backing": "vdi", "partitions": parts}}
+    data = {"system": {"bootloader": "extlinux"}, "volume": {"backing": "vhdx", "partitions": parts}}
     assert {keys for keys, _ in reproducible.differing(data)} == {
         ("system", "bootloader"), ("volume", "backing"), ("volume", "partitions", "root", "filesystem"),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import journal, savings
-from ..disk import shrink
+from ..disk import ids, shrink
 from ..disk.formats import convert
 from . import masking, metadata, packages, sbom
 
@@ -64,6 +64,8 @@ def write(folder: Path, source: Source, looked: Callable[[], object] = lambda: N
         place=lambda: place_raw(source.disk, image),
         same=bool(manifest.get("reproducible")),
     )
+    if manifest.get("reproducible") and backing in ids.WAYS:
+        ids.unify(image, backing, metadata.sha256(source.disk))
     kernel = next(iter(metadata.kernels(source.tree)), None)
     if system["bootloader"] == "none" and kernel:
         copy_kernel(source.tree, kernel, folder)

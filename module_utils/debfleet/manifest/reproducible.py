@@ -12,7 +12,7 @@ MOUNTED = "is filled by the kernel, which writes times and numbers of its own"
 BOOTLOADERS = {"extlinux": "is installed in a mounted filesystem, where the kernel writes times of its own"}
 FILESYSTEMS = {"xfs": MOUNTED, "btrfs": MOUNTED}
 IDS = "has random ids, which qemu-img makes anew each time"
-FORMATS = {"vmdk": IDS, "vdi": IDS, "vhd": IDS, "vhdx": IDS}
+FORMATS = {"vhdx": IDS}
 INSTEAD = {
     "filesystem": "take ext2, ext3 or ext4",
     "bootloader": "take grub or systemd-boot",
