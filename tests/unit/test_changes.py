@@ -142,6 +142,12 @@ def test_requests_for_packages_that_follow_each_other_become_one() -> None:
     assert merged[0].task == "a: A; b: B"
 
 
+def test_what_dpkg_leaves_out_comes_before_all_packages_and_does_not_part_them() -> None:
+    kinds = ("packages", "path_filter", "packages", "files")
+    requests = [Request("role", kind, kind, [kind]) for kind in kinds]
+    assert [request.kind for request in making.merged(requests)] == ["path_filter", "packages", "files"]
+
+
 def test_requests_survive_being_written_down(tmp_path: Path) -> None:
     request = Request("plugin_ä", 'Say "hello"\n', "files", [{"path": "/ü", "content": "\t\n"}])
     (tmp_path / "phase").write_text(request.to_line() * 2, encoding="utf-8")

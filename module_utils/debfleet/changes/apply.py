@@ -21,9 +21,13 @@ KEPT = "package_installation"  # the one after which the tree is kept
 
 
 def merged(requests: Iterable[Request]) -> list[Request]:
-    """Requests for packages that follow each other become one, so that apt runs once; the others stay as they are."""
+    """Requests for packages that follow each other become one, so that apt runs once; the others stay as they are.
+
+    What dpkg shall leave out comes first, whoever asks for it: it must know before it unpacks anything.
+    """
     result: list[Request] = []
-    for kind, group in groupby(requests, key=lambda request: request.kind):
+    ordered = sorted(requests, key=lambda request: request.kind != "path_filter")
+    for kind, group in groupby(ordered, key=lambda request: request.kind):
         together = list(group)
         if kind == "packages" and len(together) > 1:
             names = list(dict.fromkeys(name for request in together for name in request.value))
