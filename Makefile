@@ -51,6 +51,10 @@ molecule: setup ## only the roles' tests
 test-builder-full: setup ## build and boot every bootloader, firmware, map and root filesystem together (hours)
 	@$(python) -m pytest -n 2 --dist load tests/integration/builder_table.py $(PYTEST_ARGS)
 
+.PHONY: test-reproducible
+test-reproducible: setup ## build whole images twice, and see that they are the same, byte by byte (half an hour)
+	@$(python) -m pytest tests/integration/reproducible_full.py $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: setup ## all linters and type checks
 	@scripts/lint

@@ -14,13 +14,12 @@ from pathlib import Path
 import plays
 import pytest
 from local_repository import Repository, make_deb
+from twice import differing, elsewhere
 
 from debfleet.common.folder.metadata import sha256
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 NAME = "same-again"
-HABITS = {"TZ": "Asia/Tokyo", "LANG": "de_DE.UTF-8", "LC_MESSAGES": "de_DE.UTF-8", "HOME": "/nowhere"}
-SCRIPT = 'umask 077; hostname elsewhere; exec "$@"'
 
 
 @pytest.fixture
@@ -46,15 +45,6 @@ def manifest(folder: Path, repository: Repository) -> Path:
     return plays.write_manifest(folder, NAME, plugins, packages=packages, reproducible=True)
 
 
-def elsewhere(folder: Path, path: Path, **extra: str) -> subprocess.CompletedProcess[str]:
-    """Build on a machine of another name, by a user of other habits."""
-    argv = ["unshare", "--uts", "sh", "-c", SCRIPT, "sh", *plays.command("build-image", manifest=path, **extra)]
-    return subprocess.run(
-        argv, cwd=folder, env={**plays.environment(folder), **HABITS}, text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
-
-
 def test_the_same_again(tmp_path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEBFLEET_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
@@ -76,7 +66,7 @@ def test_the_same_again(tmp_path: Path, repository: Repository, monkeypatch: pyt
         line = next(line for line in done.stdout.splitlines() if "package_installation" in line)
         assert kept in line, done.stdout
         other = there / "build" / NAME
-        assert sha256(other / "disk.raw") == wanted, differing(image, other)
+        assert sha256(other / "disk.raw") == wanted, differing(image / "disk.raw", other / "disk.raw")
         assert json.loads((other / "packages.json").read_text()) == listed
     subprocess.run(["e2fsck", "-fn", other / "disk.raw"], check=True, capture_output=True)
 
@@ -87,9 +77,3 @@ def test_the_same_again(tmp_path: Path, repository: Repository, monkeypatch: pyt
     assert "volume_creation" not in done.stdout
     assert sha256(other / "disk.raw") == wanted
     assert [name for name in os.listdir(there / "build") if name != NAME] == [f"{NAME}.failed.log"]
-
-
-def differing(a: Path, b: Path) -> str:
-    """Where two images differ, for whoever sees the test fail."""
-    done = subprocess.run(["cmp", "-l", a / "disk.raw", b / "disk.raw"], text=True, capture_output=True, check=False)
-    return f"{len(done.stdout.splitlines())} bytes differ, the first:\n{done.stdout[:2000]}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifest_tools import accepted, check_data, error_at, good
 
 from debfleet.common import epoch
 from debfleet.common.bootstrap import locked
@@ -178,3 +179,30 @@ def test_what_is_never_the_same() -> None:
     }  # fmt: skip
     parts["root"]["filesystem"] = "ext4"  # type: ignore[index]
     assert not list(reproducible.differing({"system": {"bootloader": "grub"}, "volume": {"backing": "qcow2"}}))
+
+
+def xfs(**more: Any) -> dict[str, Any]:
+    parts = {"type": "gpt", "root": {"size": "2GiB", "filesystem": "xfs"}}
+    volume = {"backing": "raw", "size": None, "partitions": parts}
+    return good(system={"architecture": "amd64"}, volume=volume, **more)
+
+
+def test_what_is_never_the_same_is_refused_where_it_is_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(epoch.NAME, raising=False)
+    problem = error_at(check_data(tmp_path, xfs(reproducible=True)), "volume.partitions.root.filesystem")
+    assert "never the same in two builds" in problem.message and "ext4" in problem.hint
+    assert accepted(check_data(tmp_path, xfs()))["reproducible"] is False
+    assert not [one for one in check_data(tmp_path, xfs()).notices if "never the same" in one.message]
+
+
+def test_what_is_never_the_same_is_told_where_the_environment_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(epoch.NAME, "86400")
+    checked = check_data(tmp_path, xfs())
+    assert accepted(checked)["reproducible"] is True
+    assert [one.path for one in checked.notices if "never the same" in one.message] == [
+        "volume.partitions.root.filesystem"
+    ]
