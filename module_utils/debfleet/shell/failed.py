@@ -27,6 +27,7 @@ class Command:
     """A command that failed: what puts it into its place (namespaces, root, environment), and it itself.
 
     :param inside: whether it ran inside the root tree.
+    :param told: it as the log shows it, and how it ended.
     :param fds: descriptors that it was given; nobody reads from them any more.
     """
 
@@ -37,6 +38,7 @@ class Command:
     cwd: str | None = None
     stdin: str | None = None
     fds: Sequence[int] = ()
+    told: str = ""
 
     def line(self) -> str:
         """A line for bash that runs it again."""
@@ -56,7 +58,7 @@ def failed_command(work: Path, told: str) -> Command | None:
     if note["told"] not in told:
         return None
     place, argv, inside = parted(note["argv"])
-    return Command(place, argv, inside, note["env"], note["cwd"], note["stdin"], note["fds"])
+    return Command(place, argv, inside, note["env"], note["cwd"], note["stdin"], note["fds"], note["told"])
 
 
 def parted(argv: Sequence[str]) -> tuple[list[str], list[str], bool]:
@@ -148,7 +150,7 @@ def _greeting(work: Path, root: Path | None, command: Command | None, inside: bo
         log = (work / journal.LOG).read_text(encoding="utf-8", errors="replace").splitlines()
         lines += [f"  {line}" for line in log[-LAST_LINES:]]
     if command:
-        lines += ["the command that failed:", f"  {shlex.join(command.argv)}"]
+        lines += ["the command that failed:", f"  {command.told}"]
         lines += ["`rerun` runs it again."] if bash else []
     if inside:
         lines += [f"This shell is inside the image's tree, which is {root} outside."]
