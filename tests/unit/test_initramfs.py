@@ -154,3 +154,12 @@ def test_functions_that_are_a_link_are_left_alone(
     path.symlink_to(tmp_path / "elsewhere")
     generate.generate(root)
     assert commands[0][1] == {}
+
+
+def test_the_types_that_are_checked_at_boot_are_those_of_root_and_usr(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    assert generate.checked_types(tmp_path) == []
+    (tmp_path / "etc/fstab").write_text(
+        "# a comment\n\nUUID=1 / xfs defaults 0 1\nUUID=2 /usr ext4 ro 0 2\nUUID=3 /var btrfs x 0 2\nbad\n"
+    )
+    assert generate.checked_types(tmp_path) == ["ext4", "xfs"]

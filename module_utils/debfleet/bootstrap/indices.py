@@ -21,6 +21,7 @@ from .apt import Apt
 from .mirror import Mirrors, hidden
 from .sources import Source
 
+SUITES = ("oldstable", "stable", "testing", "unstable", "experimental", "bookworm", "trixie", "forky", "sid")  # likely
 TARGETS = "$(REPO_URI)|$(RELEASE)|$(CODENAME)|$(COMPONENT)|$(IDENTIFIER)|$(FILENAME)"
 TRIES = 3
 PAUSE = 5.0  # seconds between tries where the mirror is being synchronised
@@ -184,6 +185,8 @@ def _not_got(source: Source, where: str, about: Sequence[str], why: str) -> Prob
         return Problem(f"the Release file of {where} is out of date", why, hint)
     if "does not have a Release file" in text or re.search(r"\b404\b", text):
         hint = "releases that have ended lie on another mirror, to be named in packages.mirror"
+        if close := get_close_matches(source.suite, SUITES, 1, 0.7):
+            hint = f"did you mean {close[0]}? {hint}"
         return Problem(
             f"the suite {source.suite} is not on the mirror {hidden(source.uri)}", why, hint, "system.release"
         )

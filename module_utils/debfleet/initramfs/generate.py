@@ -13,6 +13,7 @@ from ..namespace import run_in_root
 from .faster import choose
 
 HOOK_FUNCTIONS = "/usr/share/initramfs-tools/hook-functions"
+FSCK_HOOK = "/usr/share/initramfs-tools/hooks/fsck"
 # zstd's bytes are the same with any number of threads, and mkinitramfs asks for more than one only at times.
 ENVIRONMENT = {"ZSTD_NBTHREADS": "0"}
 
@@ -35,7 +36,8 @@ def generate(root: str | Path, *, faster: bool = True) -> list[str]:
                  or (root / "usr/bin" / name).exists()), "")  # fmt: skip
     if not versions or not tool:
         return []
-    with _lent(root, faster and tool == "update-initramfs") as binds:
+    with _lent(root, faster and tool == "update-initramfs") as functions, _told_types(root) as hook:
+        binds = {**functions, **hook}
         for number, version in enumerate(versions):
             journal.tell(f"generating the initramfs of {version}", number, len(versions))
             # -u too where one is there already, made by a package that would not wait
@@ -48,6 +50,31 @@ def generate(root: str | Path, *, faster: bool = True) -> list[str]:
                 run_in_root(root, ["linux-update-symlinks", "install", version, f"/boot/vmlinuz-{version}"])
     journal.tell("generated the initramfs", len(versions), len(versions))
     return versions
+
+
+def checked_types(root: Path) -> list[str]:
+    """The types of the filesystems that are checked before root is mounted, / and /usr, by the tree's fstab."""
+    fstab = root / "etc/fstab"
+    lines = fstab.read_text(encoding="utf-8").splitlines() if fstab.is_file() else []
+    fields = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return sorted({words[2] for words in fields if len(words) > 2 and words[1] in ("/", "/usr")} - {"auto"})
+
+
+@contextlib.contextmanager
+def _told_types(root: Path) -> Iterator[dict[str, str]]:
+    """What is bound into the tree so that the hook for fsck knows the types of the filesystems that it is for: it would
+    ask the device that holds root, which isn't there yet.
+    """
+    path, types = root / FSCK_HOOK.lstrip("/"), checked_types(root)
+    if not types or path.is_symlink() or not path.is_file():
+        yield {}
+        return
+    first, _, rest = path.read_text(encoding="utf-8", errors="surrogateescape").partition("\n")
+    with tempfile.TemporaryDirectory(prefix="debfleet-initramfs-") as folder:
+        hook = Path(folder) / "fsck"
+        hook.write_text(f"{first}\nFSTYPE={','.join(types)}\n{rest}", encoding="utf-8", errors="surrogateescape")
+        hook.chmod(0o755)
+        yield {str(hook): FSCK_HOOK}
 
 
 @contextlib.contextmanager
