@@ -164,7 +164,8 @@ def main() -> None:
             print("vmdb2 is not installed, and not compared: apt-get install --no-install-recommends vmdb2")
         measured = harness.interleaved(subjects, rounds)
     cold, warm = measured["cold"], measured["warm"]
-    ratios = {name: harness.ratio(cold, measured[name], GOALS[name]) for name in ("floor", "vmdb2") if name in measured}
+    peers = [name for name in ("floor", "vmdb2") if name in measured]
+    ratios: dict[str, object] = {name: harness.ratio(cold, measured[name], GOALS[name]) for name in peers}
     ratios["warm"] = harness.ratio(warm, cold, GOALS["warm"])
     own = statistics.median(builds.own["cold"])
     limits = {

@@ -73,8 +73,7 @@ def build(suite: str, folder: Path, image: Path, packages: Sequence[str]) -> Non
     raw = image.with_suffix(".raw")
     path = f"{tools}:{os.environ['PATH']}:/usr/sbin:/sbin"
     try:
-        log = ["--log", folder / "log"]
-        run(apart(["vmdb2", folder / "image.vmdb", "--output", raw, *log]), env={"PATH": path})
+        run(apart(["vmdb2", folder / "image.vmdb", "--output", raw, "--log", folder / "log"]), env={"PATH": path})
         run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, image])
     finally:
         raw.unlink(missing_ok=True)
