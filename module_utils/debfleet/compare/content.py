@@ -38,7 +38,9 @@ def _times(a: Mapping[str, Entry], b: Mapping[str, Entry]) -> Iterator[str]:
     """The files that were last changed at another time."""
     other = [path for path in sorted(a.keys() & b.keys()) if a[path].stat.st_mtime_ns != b[path].stat.st_mtime_ns]
     if other:
-        yield f"{len(other)} files of another time" + (f", the first {TIMES}:" if len(other) > TIMES else ":")
+        yield f"{len(other)} file{'s' * (len(other) != 1)} of another time" + (
+            f", the first {TIMES}:" if len(other) > TIMES else ":"
+        )
     for path in other[:TIMES]:
         yield f"  {path}  {_shown(a[path])} → {_shown(b[path])}"
 
