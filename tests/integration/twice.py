@@ -8,7 +8,7 @@ from pathlib import Path
 
 import plays
 
-HABITS = {"TZ": "Asia/Tokyo", "LANG": "de_DE.UTF-8", "LC_MESSAGES": "de_DE.UTF-8", "HOME": "/nowhere"}
+HABITS = {"TZ": "Asia/Tokyo", "LANG": "de_DE.UTF-8", "LANGUAGE": "de", "LC_ALL": "C.UTF-8"}
 SCRIPT = 'umask 077; hostname elsewhere; exec "$@"'
 
 
@@ -16,7 +16,7 @@ def elsewhere(folder: Path, path: Path, **extra: str) -> subprocess.CompletedPro
     """Build in this folder on a machine of another name, by a user of other habits."""
     argv = ["unshare", "--uts", "sh", "-c", SCRIPT, "sh", *plays.command("build-image", manifest=path, **extra)]
     return subprocess.run(
-        argv, cwd=folder, env={**plays.environment(folder), **HABITS}, text=True, stdin=subprocess.DEVNULL,
+        argv, cwd=folder, env={**plays.environment(folder), **HABITS, "HOME": str(folder)}, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
 
