@@ -28,6 +28,7 @@ LAST_LINES = 15
 LONGEST_WORD = 120
 PATIENCE = 5.0  # seconds that a program has to end by itself when we end
 CHUNK = 1 << 16
+UMASK = 0o022  # whatever the user's: what a program makes may be part of an image
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -109,6 +110,7 @@ def run(
             env=environment,
             start_new_session=True,
             pass_fds=tuple(pass_fds),
+            umask=UMASK,
         )
         stack.callback(end_group, process, 0.0 if command[0] == "unshare" else PATIENCE)
         assert process.stdout is not None and process.stderr is not None

@@ -15,8 +15,9 @@ SCRIPT = 'umask 077; hostname elsewhere; exec "$@"'
 def elsewhere(folder: Path, path: Path, **extra: str) -> subprocess.CompletedProcess[str]:
     """Build in this folder on a machine of another name, by a user of other habits."""
     argv = ["unshare", "--uts", "sh", "-c", SCRIPT, "sh", *plays.command("build-image", manifest=path, **extra)]
+    environment = {**plays.environment(folder), **HABITS, "HOME": str(folder)}
     return subprocess.run(
-        argv, cwd=folder, env={**plays.environment(folder), **HABITS, "HOME": str(folder)}, text=True, stdin=subprocess.DEVNULL,
+        argv, cwd=folder, env=environment, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
 

@@ -36,7 +36,8 @@ def summary(a: Side, b: Side, entries_a: Mapping[str, Entry], entries_b: Mapping
 
 def _times(a: Mapping[str, Entry], b: Mapping[str, Entry]) -> Iterator[str]:
     """The files that were last changed at another time."""
-    other = [path for path in sorted(a.keys() & b.keys()) if a[path].stat.st_mtime_ns != b[path].stat.st_mtime_ns]
+    both = sorted(path for path in a.keys() & b.keys() if not path.endswith(":/"))  # FAT's top has no time
+    other = [path for path in both if a[path].stat.st_mtime_ns != b[path].stat.st_mtime_ns]
     if other:
         yield f"{len(other)} file{'s' * (len(other) != 1)} of another time" + (
             f", the first {TIMES}:" if len(other) > TIMES else ":"

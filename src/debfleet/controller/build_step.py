@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from debfleet.common.process import Process
+from debfleet.common.run import UMASK
 from debfleet.common.workspace import LEDGER, held_ledger
 from debfleet.controller.forked import ForkedModule
 from debfleet.controller.progress import shown
@@ -23,6 +25,7 @@ class BuildStep(ForkedModule):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module."""
+        os.umask(UMASK)  # of this worker, and so of the module that it starts
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         arguments = self.arguments(variables)
