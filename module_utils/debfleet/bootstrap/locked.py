@@ -55,7 +55,8 @@ def read(file: Path) -> Lock:
         versions = {str(one["name"]): str(one["version"]) for one in written["packages"]}
         return Lock(written["release"], written["architecture"], versions, written.get("source_date_epoch"))
     except OSError as error:
-        raise DebfleetError("the list of locked packages can't be read", where=str(file), why=str(error)) from error
+        why = error.strerror or ""
+        raise DebfleetError("the list of locked packages can't be read", where=str(file), why=why) from error
     except (ValueError, TypeError, KeyError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise DebfleetError(
