@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from debfleet.common import journal
 from debfleet.common.errors import DebfleetError
-from debfleet.common.folder.masking import secrets_of
+from debfleet.common.masking import secrets_of
 from debfleet.controller import playbook
 from debfleet.controller.inside import Inside
 from debfleet.controller.progress import shown

@@ -105,7 +105,7 @@ from ansible.module_utils.debfleet import inspect, journal
 from ansible.module_utils.debfleet.disk.shrink import Shrink
 from ansible.module_utils.debfleet.errors import DebfleetError
 from ansible.module_utils.debfleet.folder import contents, publish
-from ansible.module_utils.debfleet.folder.masking import secrets_of
+from ansible.module_utils.debfleet.masking import secrets_of
 from ansible.module_utils.debfleet.run import raise_on_signals
 from ansible.module_utils.debfleet.workspace import PUBLISHED, held_ledger
 

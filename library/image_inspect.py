@@ -63,7 +63,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import inspect, journal
 from ansible.module_utils.debfleet.errors import DebfleetError
-from ansible.module_utils.debfleet.folder.masking import secrets_of
+from ansible.module_utils.debfleet.masking import secrets_of
 from ansible.module_utils.debfleet.run import raise_on_signals
 
 

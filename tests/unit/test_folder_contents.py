@@ -17,7 +17,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debfleet.common.folder import contents, masking, metadata, packages, sbom
+from debfleet.common import masking
+from debfleet.common.folder import contents, metadata, packages, sbom
 from debfleet.common.journal import MASK
 
 TIME = "2026-11-24T12:00:00Z"

@@ -93,3 +93,18 @@ def test_checking_loads_nothing_of_ansible(repo: Path) -> None:
         "assert not {'ansible', 'jinja2', 'libvirt'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(repo / "manifests/kvm-amd64.yml")], check=True, capture_output=True)
+
+
+def test_the_plan_of_a_manifest_that_extends_another_shows_what_they_give(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    low, high = tmp_path / "low.yml", tmp_path / "high.yml"
+    low.write_text(GOOD.format("one"))
+    high.write_text("extends: low.yml\nsystem: {hostname: changed}\nplugins: {root_password: {password: s3cretword}}\n")
+    assert main(["manifest", "plan", str(high)]) == 0
+    said = capsys.readouterr().out
+    assert f"{high} over {low} gives it:" in said
+    assert "    hostname: changed\n" in said and "    release: " in said
+    assert "s3cretword" not in said and "password-crypted: '********'" in said
+    assert main(["manifest", "plan", "--json", str(high)]) == 0
+    assert json.loads(capsys.readouterr().out)["layers"] == [str(high), str(low)]

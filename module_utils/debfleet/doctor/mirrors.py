@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..bootstrap.mirror import Entry, read_builder
 from ..errors import DebfleetError
-from ..folder.masking import masked
+from ..masking import masked
 from ..run import run
 from .finding import MISSING, OK, WARN, Finding
 

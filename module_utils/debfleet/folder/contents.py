@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import journal, savings
+from .. import journal, masking, savings
 from ..disk import ids, shrink
 from ..disk.formats import convert
-from . import masking, metadata, packages, sbom
+from . import metadata, packages, sbom
 
 LOG, SUMS = journal.LOG, "SHA256SUMS"
 # What may still grow after the folder stands in its place; it has no place among the sums.

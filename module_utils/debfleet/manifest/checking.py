@@ -29,6 +29,7 @@ class Checked:
 
     `secrets` are the strings that must be masked; `plain` those that a role needs as they are, by their dotted path;
     `stable` each one's hash with a salt that never changes, by its keys; `files` are the builder's that it names;
+    `layers` the manifests that it is made of, itself first;
     `not_built` names what is declared and has no role, or no code, yet; `roles` are the folders of the roles found.
     """
 
@@ -39,6 +40,7 @@ class Checked:
     plain: Mapping[str, str] = field(default_factory=dict, repr=False)
     stable: Mapping[Keys, str] = field(default_factory=dict, repr=False)
     files: tuple[Path, ...] = ()
+    layers: tuple[Path, ...] = ()
     not_built: tuple[str, ...] = ()
     roles: Mapping[str, Path] = field(default_factory=dict)
     phases: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -78,7 +80,7 @@ class _Check:
     """One check: each step works on what the steps before left, and leaves alone what they found wrong."""
 
     def __init__(self, loaded: Loaded, role_paths: list[Path], schema_dir: Path, now: datetime) -> None:
-        self.data, self.positions = loaded.data, loaded.positions
+        self.data, self.positions, self.layers = loaded.data, loaded.positions, loaded.files
         self.role_paths, self.schema_dir, self.now = role_paths, schema_dir, now
         self.errors: list[Problem] = []
         self.notices: list[Problem] = []
@@ -129,7 +131,17 @@ class _Check:
         named = tuple(files.named(data, schema))
         manifest = Manifest.of(data)
         return Checked(
-            manifest, (), tuple(notices), strings, mine.plain, mine.stable, named, missing, self.roles, phases
+            manifest,
+            (),
+            tuple(notices),
+            strings,
+            mine.plain,
+            mine.stable,
+            named,
+            self.layers,
+            missing,
+            self.roles,
+            phases,
         )
 
     def schema(self) -> schemas.Schema:

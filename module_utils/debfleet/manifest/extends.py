@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def load(path: Path, *, decrypt: Decrypt | None = None) -> Loaded:
     while chain:
         high = chain.pop()
         low = Loaded(laid_over(low.data, high.data), _joined(low.positions, high.positions))
-    return low
+    return replace(low, files=tuple(seen))
 
 
 def laid_over(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:

@@ -20,10 +20,11 @@ Decrypt = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a file holds, and where each part of it stands."""
+    """What a file holds, and where each part of it stands; `files` are itself and those that it extends, in order."""
 
     data: dict[str, Any]
     positions: Positions
+    files: tuple[Path, ...] = ()
 
 
 def text_of(path: Path, file: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from .. import bootloader
 from ..architectures import TABLE
 from ..disk import filesystems, layout
 from ..errors import DebfleetError
+from ..masking import masked
 from ..phases import PHASES
 from . import load, yaml_text
 from .checking import Checked
@@ -33,7 +35,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of one build. `packages` are those that are asked for by name; what they depend on comes with them."""
+    """The plan of one build. `packages` are those that are asked for by name; what they depend on comes with them.
+
+    `manifest` is the canonical one, secrets masked, and `layers` the files that it is made of, each over the next.
+    """
 
     name: str
     phases: Mapping[str, tuple[Task, ...]]
@@ -42,6 +47,8 @@ class Plan:
     packages: tuple[str, ...]
     not_built: tuple[str, ...]
     notices: tuple[str, ...]
+    manifest: Mapping[str, Any]
+    layers: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """As ``manifest plan --json`` prints it."""
@@ -57,6 +64,8 @@ class Plan:
             "packages": list(self.packages),
             "not_built": list(self.not_built),
             "notices": list(self.notices),
+            "manifest": dict(self.manifest),
+            "layers": list(self.layers),
         }
 
     def text(self, width: int = WIDTH) -> str:
@@ -76,6 +85,13 @@ class Plan:
             lines += [f"disk: {self.trouble}", ""]
         lines.append(f"{len(self.packages)} packages are asked for; what they depend on comes with them")
         lines += _wrapped(self.packages, width)
+        if len(self.layers) > 1:
+            from ruamel.yaml import YAML
+
+            lines += ["", f"The manifest, as {' over '.join(self.layers)} gives it:"]
+            text = io.StringIO()
+            YAML().dump(dict(self.manifest), text)
+            lines += [f"  {line}" for line in text.getvalue().splitlines()]
         return "\n".join(lines) + "\n"
 
 
@@ -135,7 +151,8 @@ def plan(checked: Checked, *, packages: Sequence[str] | None = None) -> Plan:
         trouble = str(error)
     wanted = packages if packages is not None else asked(checked, data, disk)
     notices = tuple(str(notice) for notice in checked.notices)
-    return Plan(data["name"], phases, disk, trouble, tuple(wanted), checked.not_built, notices)
+    layers = tuple(map(str, checked.layers))
+    return Plan(data["name"], phases, disk, trouble, tuple(wanted), checked.not_built, notices, masked(data), layers)
 
 
 def asked(checked: Checked, data: Mapping[str, Any], disk: layout.Layout | None) -> list[str]:

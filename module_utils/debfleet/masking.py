@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..journal import MASK
+from .journal import MASK
 
 # Keys whose values are secrets, in any plugin and provider.
 SECRET = re.compile(r"pass(word|wd|phrase)|secret|token|credential|private[-_]?key|access[-_]?key", re.IGNORECASE)
