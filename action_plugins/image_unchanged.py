@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         inputs = {**build["inputs"], "archive": str(self._task.args["archive"])}
         found = None
         if not self._task.check_mode:
-            found = unchanged.find(Path(build["build_dir"]), build["name"], build["manifest"], inputs)
+            found = unchanged.find(Path(build["build_dir"]), build["name"], inputs)
             if found and build["rebuild"]:
                 found = None
             elif found:

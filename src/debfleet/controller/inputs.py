@@ -17,7 +17,9 @@ from debfleet.common.manifest.checking import Checked
 from debfleet.common.manifest.problems import Keys
 
 COMMON = Path(fingerprint.__file__).resolve().parents[1]
-NOT_TREES = ("bootloader", "disk", "folder", "inspect", "libvirt", "manifest")  # rooms that change no tree
+NOT_TREES = (  # rooms that change no tree
+    *("bootloader", "compare", "disk", "doctor", "folder", "inspect", "libvirt", "manifest", "shell"),
+)
 HOUSE = ("library", "playbooks", "roles/image")
 WITHOUT = ("name", "schema_version", "plugin_paths", "extends")  # of the manifest: they shape no image
 TOOLS = [  # Debian packages of the builder whose version may show in an image

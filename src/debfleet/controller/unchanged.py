@@ -11,7 +11,7 @@ from typing import Any
 from debfleet.common.bases.fingerprint import of_parts
 
 
-def find(build_dir: Path, name: str, manifest: Mapping[str, Any], inputs: Mapping[str, str]) -> Path | None:
+def find(build_dir: Path, name: str, inputs: Mapping[str, str]) -> Path | None:
     """The folder of an image of these inputs that is whole: that of this name, else one that has another date in it."""
     key = of_parts(inputs)
     others = sorted(path.parent for path in build_dir.glob("*/metadata.json"))
@@ -33,7 +33,7 @@ def proven(folder: Path | None) -> bool:
     if folder is None:
         return False
     proof = _read(folder / "proof.json")
-    checks = proof.get("checks", [])
+    checks = [check for boot in [proof, *proof.get("boots", [])] for check in boot.get("checks", [])]
     return bool(checks) and all(one["ok"] for one in checks) and proof.get("sha256") == _metadata(folder).get("sha256")
 
 
