@@ -23,7 +23,7 @@ try:
     from debfleet.common.disk.layout import LayoutError
     from debfleet.common.errors import DebfleetError, MissingError
     from debfleet.common.manifest.plan import plan
-    from debfleet.controller import environment, failure, inputs, locking, planning
+    from debfleet.controller import environment, failure, inputs, locking, planning, unprivileged
 except ImportError as error:
     raise AnsibleError(
         f"this ansible-playbook runs on {sys.executable}, which has no debfleet: run `make setup`, then "
@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         try:
             environment.require()
-        except MissingError as error:
+        except DebfleetError as error:
             raise AnsibleActionFail(str(error)) from None
         self._refuse_partial_runs()
         self._refuse_shadows()
@@ -74,6 +74,8 @@ class ActionModule(ActionBase):
             build = planning.describe(manifest, build_dir, checked.plain)
         except LayoutError as error:
             raise AnsibleActionFail(f"the disk can't be laid out: {error}") from error
+        if not only_plan:
+            self._refuse_what_needs_root(build)
         build["phases"] = {
             phase: [str(checked.roles[role]) for role in joined] for phase, joined in checked.phases.items()
         }
@@ -109,6 +111,12 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("a build can't run in part: leave --start-at-task out")
         if tuple(context.CLIARGS.get("tags") or ("all",)) != ("all",):
             raise AnsibleActionFail("a build can't run in part: leave --tags out")
+
+    def _refuse_what_needs_root(self, build: dict[str, Any]) -> None:
+        try:
+            unprivileged.require(build["manifest"], build["layout"])
+        except DebfleetError as error:
+            raise AnsibleActionFail(str(error)) from None
 
     def _refuse_shadows(self) -> None:
         """An extra variable hides what the play registers under that name."""

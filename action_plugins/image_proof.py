@@ -27,6 +27,8 @@ except ImportError as error:
 class ActionModule(BuildStep):
     """Outside of a build it is given a folder to tell its progress into, for as long as it runs."""
 
+    as_root = False  # the machine is the user's own, by the user's libvirt
+
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = dict(task_vars or {})
         try:

@@ -9,4 +9,5 @@ from debfleet.controller.build_step import BuildStep
 class ActionModule(BuildStep):
     """Checked in a build that is only checked, too."""
 
+    as_root = False  # it outlives the namespaces, and ends what is in them
     stands_alone = True

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import userns
+from .errors import DebfleetError
 from .mounts import mounts_below
 from .process import Process, end_marked, lineage
 
@@ -29,7 +31,7 @@ Held = dict[str, Any]
 
 def state_folder() -> Path:
     """Where ledgers and locks lie: /var/lib/debfleet for root, else below XDG_STATE_HOME."""
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and userns.user() is None:
         return Path("/var/lib/debfleet")
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "debfleet"
 
@@ -38,7 +40,7 @@ def cache_folder() -> Path:
     """Where what can be made again lies: DEBFLEET_CACHE; else /var/cache/debfleet for root, else XDG_CACHE_HOME's."""
     if own := os.environ.get("DEBFLEET_CACHE"):
         return Path(own).absolute()
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and userns.user() is None:
         return Path("/var/cache/debfleet")
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "debfleet"
 
@@ -108,7 +110,7 @@ class Ledger:
         for entry in reversed(self.held):
             try:
                 RELEASE[entry["kind"]](entry)
-            except (OSError, subprocess.SubprocessError) as error:
+            except (OSError, subprocess.SubprocessError, DebfleetError) as error:
                 troubles.append(
                     f"{entry['kind']} {entry.get('path') or entry.get('name') or entry.get('pid')}: {error}"
                 )
@@ -124,7 +126,12 @@ def _release_folder(entry: Held) -> None:
         return
     if mounted := mounts_below(path):
         raise OSError(f"something is mounted in it: {', '.join(mounted)}")
-    shutil.rmtree(path)
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        if not userns.needed():
+            raise
+        userns.within(lambda: shutil.rmtree(path))  # some of it belongs to users of the image
 
 
 def _release_file(entry: Held) -> None:

@@ -3,6 +3,8 @@
 
 When such a program ends, or when we die, every process in its namespace is killed and everything it mounted is gone.
 Nothing here leaves more behind than files.
+
+Who isn't root enters a user namespace first (userns.py), in which the owners of a tree are the user's subordinate ids.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from . import userns
 from .epoch import variables as times
 from .run import Done, run
 
@@ -35,7 +38,11 @@ root=$1; shift
 mount -t proc proc "$root/proc"
 mount --bind "$root/proc/sys" "$root/proc/sys"
 mount -o remount,bind,ro "$root/proc/sys"
-mount -t sysfs -o ro sysfs "$root/sys"
+if ! mount -t sysfs -o ro sysfs "$root/sys" 2>/dev/null; then # a user, whose network is the host's, can only bind it
+  mount --rbind /sys "$root/sys"
+  mount -o remount,bind,ro "$root/sys"
+  [ ! -d "$root/sys/fs/cgroup" ] || mount -t tmpfs -o ro tmpfs "$root/sys/fs/cgroup"
+fi
 mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
 for node in null zero full random urandom tty; do
   : > "$root/dev/$node"
@@ -79,7 +86,12 @@ exec chroot "$root" "$@"
 
 def apart(argv: Sequence[str | Path]) -> list[str]:
     """The command that runs argv on the host in a mount and PID namespace of its own."""
-    return [*UNSHARE, "--mount-proc", "--", *map(str, argv)]
+    return [*unshare(), "--mount-proc", "--", *map(str, argv)]
+
+
+def unshare() -> list[str]:
+    """The words before a command that runs it in namespaces of its own, and for who isn't root, as root of one."""
+    return [*userns.entering(), *UNSHARE]
 
 
 def proxies() -> dict[str, str]:
@@ -142,7 +154,7 @@ def run_around_root(
     bound = [word for host, inside in (binds or {}).items() for word in (host, inside)]
     with _placeholder(Path(root) / "usr/sbin/policy-rc.d"):
         return run(
-            [*UNSHARE, "--mount-proc", "--", "sh", "-c", INIT, "sh", str(root), *bound, "--", *map(str, argv)],
+            [*unshare(), "--mount-proc", "--", "sh", "-c", INIT, "sh", str(root), *bound, "--", *map(str, argv)],
             shown=[str(word) for word in shown or argv],
             env=env,
             stdin=stdin,

@@ -27,6 +27,7 @@ from .errors import DebfleetError, Interrupted, MissingError
 LAST_LINES = 15
 LONGEST_WORD = 120
 PATIENCE = 5.0  # seconds that a program has to end by itself when we end
+MOST_BEFORE = 5  # words that may stand before `unshare`: those of userns.py
 CHUNK = 1 << 16
 UMASK = 0o022  # whatever the user's: what a program makes may be part of an image
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -112,7 +113,7 @@ def run(
             pass_fds=tuple(pass_fds),
             umask=UMASK,
         )
-        stack.callback(end_group, process, 0.0 if command[0] == "unshare" else PATIENCE)
+        stack.callback(end_group, process, 0.0 if "unshare" in command[:MOST_BEFORE] else PATIENCE)
         assert process.stdout is not None and process.stderr is not None
         out: list[str] = []
         err: list[str] = []

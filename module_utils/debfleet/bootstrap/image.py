@@ -19,7 +19,8 @@ LEFT = (  # what the bootstrap tools leave, relative to the root
     "etc/dpkg/dpkg.cfg.d/99mmdebstrap", "etc/apt/apt.conf.d/00mmdebstrap", "var/lib/dbus/machine-id",
     "var/log/dpkg.log", "var/log/alternatives.log", "var/log/bootstrap.log", "var/cache/ldconfig/aux-cache",
 )  # fmt: skip
-EMPTIED = ("etc/apt/sources.list.d", "var/log/apt", "var/lib/apt/lists", "var/cache/apt", "run", "tmp")
+# With /dev, for no user can make device nodes, and every kernel fills it: so an image is the same, whoever builds it.
+EMPTIED = ("dev", "etc/apt/sources.list.d", "var/log/apt", "var/lib/apt/lists", "var/cache/apt", "run", "tmp")
 KEPT = ("var/lib/apt/lists/partial", "var/cache/apt/archives", "run/lock")
 
 

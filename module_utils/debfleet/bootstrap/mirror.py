@@ -245,7 +245,7 @@ def _mmdebstrap_sources(suite: str, components: Sequence[str]) -> str:
         tree = Path(folder) / "tree"
         end = 'cat "$1/etc/apt/sources.list" > "$0"; exit 1'
         hook = f"sh -c '{end}' {out} \"$1\""
-        mode = "root" if os.geteuid() == 0 else "chrootless"
+        mode = "root" if os.geteuid() == 0 else "chrootless"  # it ends before it would enter the tree
         what = ["--variant=custom", f"--components={','.join(components)}", f"--setup-hook={hook}"]
         run(["mmdebstrap", f"--mode={mode}", *what, suite, tree], check=False)
         return out.read_text(encoding="utf-8")

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import DebfleetError
+from .. import userns
+from ..errors import DebfleetError, MissingError
 from ..ledger import cache_folder, state_folder
 from ..namespace import UNSHARE
 from ..run import run
@@ -27,22 +27,25 @@ KERNEL = {  # filesystems: what for, and whether nothing works without it
     "btrfs": ("reads images with btrfs", WARN),
     "overlay": ("takes what is written in a shell in an image", WARN),
 }
-CONTAINER = "in a container: let it mount (docker run --privileged, podman run --privileged)"
 
 
 def rights() -> Iterator[Finding]:
     """What this user may do."""
     if os.geteuid() == 0:
         yield Finding(RIGHTS, "root", OK, "owns the files of a tree, mounts images")
-        yield _namespaces([*UNSHARE, "--mount-proc"], CONTAINER)
+        yield _namespaces([*UNSHARE, "--mount-proc"], userns.CONTAINER)
         yield _loop()
     else:
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        why = f"{user} is not root: builds, and reading images (inspect, diff, shell), need it"
+        why = (
+            f"{userns.account()} is not root: builds what docs/unprivileged.md says, and reads ext images by "
+            "`image inspect`; xfs, btrfs, extlinux, `image diff` and `image shell` need root"
+        )
         yield Finding(RIGHTS, "root", WARN, "owns the files of a tree, mounts images", why, "sudo, before the command")
-        for name in ("subuid", "subgid"):
-            yield _subordinate(name, user)
-        yield _namespaces([*UNSHARE, "--user", "--map-root-user", "--mount-proc"], _userns_fix())
+        enough = [_subordinate(name) for name in ("subuid", "subgid")]
+        yield from enough
+        entering = userns.entering() if all(one.state == OK for one in enough) else []
+        words = [*entering, *UNSHARE] if entering else [*UNSHARE, "--user", "--map-root-user"]
+        yield _namespaces([*words, "--mount-proc"], userns.switched_off() or userns.CONTAINER)
     for name, (purpose, state) in KERNEL.items():
         yield _filesystem(name, purpose, state)
 
@@ -56,27 +59,13 @@ def _namespaces(unshare: list[str], fix: str) -> Finding:
     return Finding(RIGHTS, "namespaces", OK, purpose)
 
 
-def _userns_fix() -> str:
-    """What lets users make namespaces, by the setting that forbids it."""
-    for name, good in (
-        ("kernel/unprivileged_userns_clone", "1"),
-        ("kernel/apparmor_restrict_unprivileged_userns", "0"),
-        ("user/max_user_namespaces", "15000"),
-    ):
-        path = Path("/proc/sys") / name
-        value = path.read_text(encoding="utf-8").strip() if path.exists() else good
-        if value != good and (name.startswith("kernel") or value == "0"):
-            return f"sudo sysctl -w {name.replace('/', '.')}={good}"
-    return CONTAINER
-
-
-def _subordinate(name: str, user: str) -> Finding:
-    file, purpose = Path(f"/etc/{name}"), "ids for the users of an image, without root"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    if any(line.split(":")[0] in (user, str(os.geteuid())) for line in lines):
-        return Finding(RIGHTS, file.name, OK, purpose)
-    fix = f"sudo usermod --add-{name}s 100000-165535 {user}"
-    return Finding(RIGHTS, file.name, WARN, purpose, f"{file} has no line for {user}", fix)
+def _subordinate(name: str) -> Finding:
+    file, purpose = f"/etc/{name}", "ids for the users of an image, without root"
+    try:
+        userns.subordinate(name)
+    except MissingError as error:
+        return Finding(RIGHTS, name, WARN, purpose, error.why, userns.assign(name))
+    return Finding(RIGHTS, name, OK, purpose, f"{file} has enough")
 
 
 def _loop() -> Finding:

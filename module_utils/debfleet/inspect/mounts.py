@@ -51,6 +51,12 @@ class Mounts:
         self._inside("mount", "-t", found.kind, "-o", options, raw, self.place / name)
         return self.path(name)
 
+    def show(self, folder: Path, name: str) -> Path:
+        """Show a folder of the host under this name. Raises CommandError where that can't be."""
+        self.path(name).mkdir()
+        self._inside("mount", "--bind", folder, self.place / name)
+        return self.path(name)
+
     def bind(self, name: str, onto: Path) -> None:
         """Show what is mounted under this name at a further place, given as we see it."""
         self._inside("mount", "--bind", self.place / name, self.inside(onto))

@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import DebfleetError
+from .. import userns
+from ..errors import DebfleetError, MissingError
 from ..ledger import Ledger
 from ..process import Process
 from ..run import run
-from . import disk, fstab
+from . import disk, dumped, fstab
 from .asked import Asked
 from .host import Host
 from .mounts import FILESYSTEMS, Mounts, private
@@ -63,7 +64,7 @@ def opened(path: Path, manifest: Mapping[str, Any] | None, host: Host, scratch: 
         place = work / "mnt"
         place.mkdir()
         with private(place) as mounts:
-            mounted, more = _mounted(mounts, raw, found)
+            mounted, more = _mounted(mounts, raw, found, work)
             unread += more
             subject = Subject(Root(place), asked, host, raw, found, _esp_files(raw, found, unread), work, unread)
             top = _root_of(mounts, mounted)
@@ -81,20 +82,36 @@ def is_tree(path: Path) -> bool:
     return (path / "var/lib/dpkg").is_dir() and (path / "etc").is_dir()
 
 
-def _mounted(mounts: Mounts, raw: Path, found: list[Filesystem]) -> tuple[dict[int, Filesystem], list[str]]:
+def _mounted(
+    mounts: Mounts, raw: Path, found: list[Filesystem], work: Path
+) -> tuple[dict[int, Filesystem], list[str]]:
     """Mount what can be: the mounted filesystems by number, and what could not be read."""
     mounted: dict[int, Filesystem] = {}
     unread = []
     for one in found:
         if one.kind in FILESYSTEMS:
             try:
-                mounts.mount(raw, one, str(one.number))
+                unread += [f"{one}: {why}" for why in _shown(mounts, raw, one, work)]
                 mounted[one.number] = one
             except DebfleetError as error:
                 unread.append(f"{one}: {error.why or error.what}")
         elif one.kind not in NOT_MOUNTED and (one.kind or not disk.empty(raw, one)):
             unread.append(str(one))
     return mounted, unread
+
+
+def _shown(mounts: Mounts, raw: Path, one: Filesystem, work: Path) -> list[str]:
+    """Let a filesystem's files be seen under its number. Returns what of it can't be, where it can't be mounted."""
+    name = str(one.number)
+    if not userns.limited():
+        mounts.mount(raw, one, name)
+        return []
+    if not one.kind.startswith("ext"):
+        raise MissingError("only root can mount it, and nothing else reads it whole")
+    folder = work / f"files.{name}"
+    unread = dumped.write_out(raw, one, folder)
+    mounts.show(folder, name)
+    return unread
 
 
 def _root_of(mounts: Mounts, mounted: Mapping[int, Filesystem]) -> Path | None:

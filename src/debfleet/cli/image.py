@@ -88,10 +88,13 @@ def _configure_shell(verbs: Any) -> None:
 
 def run_inspect(args: argparse.Namespace) -> int:
     """Inspect one image and print what was found."""
-    from debfleet.common import inspect
+    from debfleet.common import inspect, userns
+    from debfleet.common.inspect.reader import is_tree
     from debfleet.common.ledger import heal
 
     heal()
+    if userns.needed() and not is_tree(args.path):
+        userns.enter()  # where the owners in an image are the user's subordinate ids
     report = inspect.report(args.path, manifest_beside(args.path))
     if args.json:
         text = json.dumps(report.to_dict(), indent=2)

@@ -21,6 +21,7 @@ class BuildStep(ForkedModule):
 
     _supports_check_mode = True
     _supports_async = False
+    as_root = True  # whether the module works on what belongs to users of the image
     stands_alone = False  # whether the module can be checked though the steps before it were only checked too
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -33,6 +34,7 @@ class BuildStep(ForkedModule):
         if self._task.check_mode and build and not self.stands_alone:
             return {**result, "changed": True, "msg": "would run; what it works on comes to be only in a build"}
         self._forks = self.can_fork(variables)
+        self._as_root = self.as_root
         if not build.get("work") or self._task.check_mode:
             result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
             return result

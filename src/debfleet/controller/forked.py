@@ -18,6 +18,7 @@ import importlib.abc
 import importlib.machinery
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
+from debfleet.common import userns
 from debfleet.common.process import Process
 
 OFF = "DEBFLEET_FORK"  # the variable that switches it off when it is `no`
@@ -46,6 +48,7 @@ class ForkedModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
     def __init__(self, *args: Any, **words: Any) -> None:
         super().__init__(*args, **words)
         self._forks = False
+        self._as_root = False  # in a user namespace, where the user is not root; it makes no difference to root
         self._on_fork: Callable[[Process], contextlib.AbstractContextManager[None]] = _nothing
         self._path = ""
         self._params = b""
@@ -94,6 +97,8 @@ class ForkedModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
     def _low_level_execute_command(self, cmd: str, **words: Any) -> Any:
         """Where the packed module would be executed: fork, wait, and return what it said."""
         if not self._forks:
+            inside = userns.entering() if self._as_root else []
+            cmd = shlex.join([*inside, "/bin/sh", "-c", cmd]) if inside else cmd
             return super()._low_level_execute_command(cmd, **words)
         name = Path(self._path).stem
         self._display.vvv(f"FORK {name}", host=self._play_context.remote_addr)
@@ -113,6 +118,8 @@ class ForkedModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         os.chdir(self._loader.get_basedir())
         os.environ.update(self._variables)
         sys.argv = [self._path]
+        if self._as_root:
+            userns.enter()
         _forget_the_controller()
         lend()
         sys.path.insert(0, str(Path(self._path).parent))
