@@ -34,10 +34,15 @@ from pathlib import Path
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase
 
+from debfleet.common import userns
 from debfleet.common.bases.lineage import Lineage
 from debfleet.common.changes.request import Tree
 from debfleet.common.namespace import run_in_root
 from debfleet.controller.inside import Inside
+
+
+def _copy(source: str | Path, target: str | Path) -> None:
+    shutil.copyfile(source, target)
 
 
 class Connection(ConnectionBase):
@@ -49,7 +54,7 @@ class Connection(ConnectionBase):
 
     def _connect(self) -> Connection:
         if lineage := Lineage.of(self.get_option("build")):
-            lineage.leave()
+            userns.within(lineage.leave)
         if self._inside() is None and not (Path(self.get_option("root")) / "usr/bin/python3").exists():
             # Not a failure to connect: a host that can't be reached would get no clean-up.
             raise AnsibleError(
@@ -86,12 +91,12 @@ class Connection(ConnectionBase):
         super().put_file(in_path, out_path)
         if not Path(in_path).exists():
             raise AnsibleFileNotFound(f"there is no file {in_path}")
-        shutil.copyfile(in_path, self._path(out_path))
+        userns.within(lambda: _copy(in_path, self._path(out_path)))
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """Copy a file of the tree to the builder."""
         super().fetch_file(in_path, out_path)
-        shutil.copyfile(self._path(in_path), out_path)
+        userns.within(lambda: _copy(self._path(in_path), out_path))
 
     def close(self) -> None:
         """Nothing stays open between commands."""

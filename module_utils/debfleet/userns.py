@@ -198,7 +198,13 @@ def enter() -> None:
 
 
 def within(work: Callable[[], None]) -> None:
-    """Do something as root of a user namespace, in a fork. Raises DebfleetError with what it raised there."""
+    """Do something as root of a user namespace, in a fork; root does it at once, in this process.
+
+    Raises DebfleetError with what it raised there.
+    """
+    if not needed():
+        work()
+        return
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:

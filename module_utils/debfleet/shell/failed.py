@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import journal
+from .. import journal, userns
 from ..inspect.root import Root
-from ..namespace import ENTER, ENVIRONMENT, INIT, UNSHARE, apart, proxies
+from ..namespace import ENTER, ENVIRONMENT, INIT, UNSHARE, proxies
 from ..workspace import MARK
 from .terminal import attached, controlling
 
@@ -64,6 +64,8 @@ def failed_command(work: Path, told: str) -> Command | None:
 def parted(argv: Sequence[str]) -> tuple[list[str], list[str], bool]:
     """Part a command line in what puts it into its place, and the command; and tell whether it is inside the tree."""
     at, inside = 0, False
+    entering = userns.entering()  # who isn't root enters again
+    argv = argv[len(entering) :] if list(argv[: len(entering)]) == entering else argv
     if list(argv[: len(UNSHARE)]) == UNSHARE:
         at = argv.index("--", len(UNSHARE)) + 1
     if argv[at : at + 3] == ["sh", "-c", INIT]:
@@ -119,7 +121,7 @@ def open_shell(work: Path, root: Path | None, where: str, told: str) -> None:
     if root and not inside:
         variables["ROOT"] = str(root)
     shell = ["/bin/bash", "--norc", "--noprofile", "-i"] if bash else ["/bin/sh", "-i"]
-    words = [*(place or apart([])), "env", *(f"{name}={value}" for name, value in variables.items()), *shell]
+    words = [*userns.entering(), *(place or [*UNSHARE, "--mount-proc", "--"]), "env", *(f"{name}={value}" for name, value in variables.items()), *shell]
     with controlling() as terminal, _placeholders([root / name for name in PLACEHOLDERS] if root and tree else []):
         os.write(terminal, _greeting(work, root, command, inside, bash).encode())
         attached(
