@@ -37,8 +37,8 @@ def rights() -> Iterator[Finding]:
         yield _loop()
     else:
         why = (
-            f"{userns.account()} is not root: builds what docs/unprivileged.md says, and reads ext images by "
-            "`image inspect`; xfs, btrfs, extlinux, `image diff` and `image shell` need root"
+            f"{userns.account()} is not root: builds and reads images in namespaces, but not with xfs, btrfs or "
+            "extlinux (docs/unprivileged.md)"
         )
         yield Finding(RIGHTS, "root", WARN, "owns the files of a tree, mounts images", why, "sudo, before the command")
         enough = [_subordinate(name) for name in ("subuid", "subgid")]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files of an ext filesystem written out, for a user who can't mount it: by debugfs, then held against its lists.
 
-debugfs writes content, owners and times. Set-user-ID, set-group-ID and sticky bits are lost on the way, pipes and
-sockets too: they are added from the filesystem's own lists of its folders. Device nodes can't be made, and extended
-attributes are not written: what is missing is said.
+debugfs writes content, owners and times. Set-user-ID, set-group-ID and sticky bits, pipes, sockets and extended
+attributes are lost on the way: they are added from the filesystem's own lists. Device nodes can't be made: what is
+missing is said.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from ..run import run
 from .subject import Filesystem
 
 ROOT_INODE = 2
-ASKED = re.compile(r"debugfs: +ls -p <(\d+)>")
+ASKED = re.compile(r"debugfs: +(?:ls -p|ea_list|ea_get -x) <(\d+)>.*")
+ATTRIBUTE = re.compile(r" +(\S+) \(\d+\)(?: = .*)?")  # of ea_list
+VALUE = re.compile(r"(\S+) \(\d+\) = ((?:[0-9a-f]{2} )*)")  # of ea_get -x
 LISTED = re.compile(r"/(\d+)/(\d+)/(\d+)/(\d+)/(.*)/(\d*)/")
 BANNER = re.compile(r"debugfs \d")
 
@@ -45,6 +47,7 @@ def write_out(raw: Path, found: Filesystem, into: Path) -> list[str]:
     into.mkdir(mode=0o700)
     unread = _complaints(run(["debugfs", "-R", f'rdump / "{into}"', image]).stderr)
     devices = 0
+    inodes: dict[int, Path] = {}
     for one in listed(image):
         place = into / one.path
         kind = stat.S_IFMT(one.mode)
@@ -63,6 +66,13 @@ def write_out(raw: Path, found: Filesystem, into: Path) -> list[str]:
             unread.append(f"/{one.path}: its owner {one.uid}:{one.gid} is not known here")
         if there.st_mode != one.mode and kind != stat.S_IFLNK:
             place.chmod(stat.S_IMODE(one.mode))
+        if kind != stat.S_IFLNK:
+            inodes.setdefault(one.inode, place)
+    for inode, name, value in attributes(image, inodes):
+        try:
+            os.setxattr(inodes[inode], name, value)
+        except OSError as error:
+            unread.append(f"/{inodes[inode].relative_to(into)}: its {name}: {error.strerror}")
     if devices:
         unread.append(f"{devices} device nodes: only root can look at them")
     return unread
@@ -73,19 +83,10 @@ def listed(image: str) -> Iterator[Listed]:
     folders = {ROOT_INODE: ""}
     while folders:
         deeper: dict[int, str] = {}
-        asked = "".join(f"ls -p <{inode}>\n" for inode in folders)
-        done = run(["debugfs", "-f", "-", image], stdin=asked)
-        if complaints := _complaints(done.stderr):
-            raise DebfleetError("could not list the files of an ext filesystem", where=image, why="\n".join(complaints))
-        folder = ""
-        for line in done.stdout.splitlines():
-            if match := ASKED.fullmatch(line.strip()):
-                folder = folders[int(match[1])]
-                continue
-            if not line.strip():
-                continue
+        for inode, line in _asked(image, [f"ls -p <{inode}>" for inode in folders]):
+            folder = folders[inode]
             if not (match := LISTED.fullmatch(line.strip())):
-                raise DebfleetError("could not list the files of an ext filesystem", where=image, why=line)
+                raise _unreadable(image, line)
             name = match[5]
             if name == ".." or (name == "." and folder):
                 continue
@@ -97,6 +98,37 @@ def listed(image: str) -> Iterator[Listed]:
             if stat.S_ISDIR(one.mode) and path:
                 deeper[one.inode] = f"{path}/"
         folders = deeper
+
+
+def attributes(image: str, inodes: Iterable[int]) -> Iterator[tuple[int, str, bytes]]:
+    """The extended attributes of these inodes: inode, name and value."""
+    found = []
+    for inode, line in _asked(image, [f"ea_list <{inode}>" for inode in inodes]):
+        if match := ATTRIBUTE.fullmatch(line):
+            found.append((inode, match[1]))
+        elif line != "Extended attributes:":
+            raise _unreadable(image, line)
+    for inode, line in _asked(image, [f"ea_get -x <{inode}> {name}" for inode, name in found]):
+        if not (match := VALUE.fullmatch(line)):
+            raise _unreadable(image, line)
+        yield inode, match[1], bytes.fromhex(match[2])
+
+
+def _asked(image: str, questions: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """What debugfs answers, line by line, each with the inode that it was asked for."""
+    done = run(["debugfs", "-f", "-", image], stdin="".join(f"{question}\n" for question in questions))
+    if complaints := _complaints(done.stderr):
+        raise _unreadable(image, "\n".join(complaints))
+    inode = 0
+    for line in done.stdout.splitlines():
+        if match := ASKED.fullmatch(line):
+            inode = int(match[1])
+        elif line.strip():
+            yield inode, line
+
+
+def _unreadable(image: str, why: str) -> DebfleetError:
+    return DebfleetError("could not list the files of an ext filesystem", where=image, why=why)
 
 
 def _complaints(text: str) -> list[str]:

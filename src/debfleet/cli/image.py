@@ -93,8 +93,8 @@ def run_inspect(args: argparse.Namespace) -> int:
     from debfleet.common.ledger import heal
 
     heal()
-    if userns.needed() and not is_tree(args.path):
-        userns.enter()  # where the owners in an image are the user's subordinate ids
+    if not is_tree(args.path):
+        userns.enter()  # where the owners in an image are the subordinate ids of a user who isn't root
     report = inspect.report(args.path, manifest_beside(args.path))
     if args.json:
         text = json.dumps(report.to_dict(), indent=2)
@@ -121,10 +121,11 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_diff(args: argparse.Namespace) -> int:
     """Compare two images and print what differs."""
-    from debfleet.common import compare
+    from debfleet.common import compare, userns
     from debfleet.common.ledger import heal
 
     heal()
+    userns.enter()
     found = compare.compare(args.a, args.b, into=args.content)
     if args.json:
         print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
@@ -135,12 +136,16 @@ def run_diff(args: argparse.Namespace) -> int:
 
 def run_shell(args: argparse.Namespace) -> int:
     """Run a shell or a command in one image."""
+    from debfleet.common import userns
+    from debfleet.common.ledger import heal
     from debfleet.common.shell import visit
 
     options, command = split(args.words)
     extra = [word for word in args.command[: len(args.command) - len(command)] if word not in ("--", "--network")]
     if extra:
         args.usage(f"{extra[0]}: a command comes after --")
+    heal()
+    userns.enter()
     return visit.enter(args.path, command, network="--network" in options)
 
 
