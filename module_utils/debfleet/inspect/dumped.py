@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ ASKED = re.compile(r"debugfs: +(?:ls -p|ea_list|ea_get -x) <(\d+)>.*")
 ATTRIBUTE = re.compile(r" +(\S+) \(\d+\)(?: = .*)?")  # of ea_list
 VALUE = re.compile(r"(\S+) \(\d+\) = ((?:[0-9a-f]{2} )*)")  # of ea_get -x
 LISTED = re.compile(r"/(\d+)/(\d+)/(\d+)/(\d+)/(.*)/(\d*)/")
+ASK = 'exec debugfs -f - "$1" > "$2"'
 BANNER = re.compile(r"debugfs \d")
 
 
@@ -116,15 +118,18 @@ def attributes(image: str, inodes: Iterable[int]) -> Iterator[tuple[int, str, by
 
 def _asked(image: str, questions: Iterable[str]) -> Iterator[tuple[int, str]]:
     """What debugfs answers, line by line, each with the inode that it was asked for."""
-    done = run(["debugfs", "-f", "-", image], stdin="".join(f"{question}\n" for question in questions))
-    if complaints := _complaints(done.stderr):
-        raise _unreadable(image, "\n".join(complaints))
-    inode = 0
-    for line in done.stdout.splitlines():
-        if match := ASKED.fullmatch(line):
-            inode = int(match[1])
-        elif line.strip():
-            yield inode, line
+    words = "".join(f"{question}\n" for question in questions)
+    with tempfile.NamedTemporaryFile(mode="r", encoding="utf-8", errors="surrogateescape") as answers:
+        # to a file: all names of the filesystem would be too much for the log
+        done = run(["sh", "-c", ASK, "sh", image, answers.name], shown=["debugfs", "-f", "-", image], stdin=words)
+        if complaints := _complaints(done.stderr):
+            raise _unreadable(image, "\n".join(complaints))
+        inode = 0
+        for line in answers:
+            if match := ASKED.fullmatch(line.rstrip("\n")):
+                inode = int(match[1])
+            elif line.strip():
+                yield inode, line.rstrip("\n")
 
 
 def _unreadable(image: str, why: str) -> DebfleetError:
