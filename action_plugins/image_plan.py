@@ -21,7 +21,7 @@ try:
     from debfleet import house
     from debfleet.common import manifest as manifests
     from debfleet.common.disk.layout import LayoutError
-    from debfleet.common.errors import DebfleetError, MissingError
+    from debfleet.common.errors import DebfleetError
     from debfleet.common.manifest.plan import plan
     from debfleet.controller import environment, failure, inputs, locking, planning, unprivileged
 except ImportError as error:

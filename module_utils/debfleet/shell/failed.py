@@ -121,7 +121,8 @@ def open_shell(work: Path, root: Path | None, where: str, told: str) -> None:
     if root and not inside:
         variables["ROOT"] = str(root)
     shell = ["/bin/bash", "--norc", "--noprofile", "-i"] if bash else ["/bin/sh", "-i"]
-    words = [*userns.entering(), *(place or [*UNSHARE, "--mount-proc", "--"]), "env", *(f"{name}={value}" for name, value in variables.items()), *shell]
+    place = [*userns.entering(), *(place or [*UNSHARE, "--mount-proc", "--"])]
+    words = [*place, "env", *(f"{name}={value}" for name, value in variables.items()), *shell]
     with controlling() as terminal, _placeholders([root / name for name in PLACEHOLDERS] if root and tree else []):
         os.write(terminal, _greeting(work, root, command, inside, bash).encode())
         attached(
