@@ -73,9 +73,7 @@ def asked(tool: str = "mmdebstrap", filesystem: str = "ext4", bootloader: str = 
         ({"bootloader": "extlinux"}, "system.bootloader: extlinux"),
     ],
 )
-def test_what_only_root_can_have_is_refused(
-    monkeypatch: pytest.MonkeyPatch, words: dict[str, str], where: str
-) -> None:
+def test_what_only_root_can_have_is_refused(monkeypatch: pytest.MonkeyPatch, words: dict[str, str], where: str) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(DebfleetError) as raised:
         unprivileged.require(*asked(**words))

@@ -21,7 +21,8 @@ beside the image, what it asks for (an account with a password, a mirror, a copi
 Every build runs the same checks before its image is published, and a finding fails it. What can't be read (an unknown
 or encrypted or broken filesystem, a missing checker) is said as unread and fails as well: it is never taken for clean.
 Exit code 0 means that all was read and nothing found, 1 that something was found or not read, 2 wrong usage, 3 that a
-tool or a right is missing (mounting, read only and in a private namespace, needs root), 4 that there is no such image.
+tool or a right is missing (mounting, read only and in a private namespace, needs root; others read ext
+filesystems: [unprivileged.md](unprivileged.md)), 4 that there is no such image.
 
 Not looked at are blocks that belong to no file (what a deleted file leaves), the contents of swap, and settings of
 programs that debfleet doesn't know.
