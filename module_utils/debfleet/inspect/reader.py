@@ -82,9 +82,7 @@ def is_tree(path: Path) -> bool:
     return (path / "var/lib/dpkg").is_dir() and (path / "etc").is_dir()
 
 
-def _mounted(
-    mounts: Mounts, raw: Path, found: list[Filesystem], work: Path
-) -> tuple[dict[int, Filesystem], list[str]]:
+def _mounted(mounts: Mounts, raw: Path, found: list[Filesystem], work: Path) -> tuple[dict[int, Filesystem], list[str]]:
     """Mount what can be: the mounted filesystems by number, and what could not be read."""
     mounted: dict[int, Filesystem] = {}
     unread = []
