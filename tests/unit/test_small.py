@@ -53,6 +53,9 @@ def tree(tmp_path: Path) -> Tree:
         (root / name).write_bytes(bytes(size))
     (root / "usr/share/doc/other").symlink_to("tool")
     (root / "usr/share/man/man1/t.1.gz").symlink_to("tool.1.gz")
+    (root / "etc/alternatives").mkdir(parents=True)
+    (root / "etc/alternatives/rmt.1.gz").symlink_to("/etc/passwd")  # which the builder has, and the tree has not
+    (root / "usr/share/man/man1/rmt.1.gz").symlink_to("/etc/alternatives/rmt.1.gz")
     info = root / "var/lib/dpkg/info"
     info.mkdir(parents=True)
     (info / "tool.list").write_text(

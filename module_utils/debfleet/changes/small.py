@@ -75,13 +75,22 @@ def _remove(tree: Tree, top: str, out: Callable[[str], bool], stays: Callable[[s
     for path in files:
         path.unlink()
     for path in links:
-        target = path.readlink()
-        if not (tree.root / target.relative_to("/") if target.is_absolute() else path.parent / target).exists():
+        if not _leads_somewhere(tree, f"/{path.relative_to(tree.root)}"):
             path.unlink()
     for path in folders:
         if not any(path.iterdir()):
             path.rmdir()
     return len(files)
+
+
+def _leads_somewhere(tree: Tree, inside: str) -> bool:
+    """Whether a link of the tree, followed as the tree sees it, ends at something."""
+    for _ in range(40):
+        path = tree.path(inside)
+        if not path.is_symlink():
+            return path.exists()
+        inside = os.path.normpath(PurePosixPath(inside).parent / path.readlink())
+    return False
 
 
 def _fixed(pattern: str) -> str:
