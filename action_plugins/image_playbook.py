@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from debfleet.common import journal
+from debfleet.common import epoch, journal
 from debfleet.common.errors import DebfleetError
 from debfleet.common.masking import secrets_of
 from debfleet.controller import playbook
@@ -29,6 +30,10 @@ class ActionModule(ActionBase):
         """Run it; its warnings are told, and what failed is told as the build's own failure."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
+        told: dict[str, Any] = {}
+        self._compute_environment_string(told)
+        if told.get(epoch.NAME):  # the playbook's processes are children of this worker
+            os.environ[epoch.NAME] = str(told[epoch.NAME])
         given = {name: value for name, value in self._task.args.items() if value is not None}
         state = given.pop("state", "applied")
         settings = playbook.Settings(**given, vaults=self._vaults())
