@@ -159,7 +159,7 @@ def require() -> None:
 
 def entering() -> list[str]:
     """The words to put before a command so that it runs in a user namespace; none where it needs none."""
-    return [sys.executable, "-I", "-m", "debfleet.common.userns"] if needed() else []
+    return [sys.executable, "-P", "-m", "debfleet.common.userns"] if needed() else []
 
 
 def enter() -> None:
