@@ -33,6 +33,10 @@ TRIAL = (
     *("--", "sh", "-c", "mount -t tmpfs tmpfs /mnt && chown 65534:65534 /mnt"),
 )
 CONTAINER = "in a container: let it mount (docker run --privileged, podman run --privileged)"
+NO_NEW_RIGHTS = (
+    "start it where programs may gain rights, as newuidmap must: without no_new_privs "
+    "(docker: --security-opt no-new-privileges, systemd: NoNewPrivileges=)"
+)
 SWITCHES = (
     ("kernel/unprivileged_userns_clone", "1"),
     ("kernel/apparmor_restrict_unprivileged_userns", "0"),
@@ -141,6 +145,14 @@ def switched_off() -> str:
     return ""
 
 
+def remedy() -> str:
+    """What to do where a namespace can't be made: a setting, a restriction of this process, or a container's."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8").split()
+    if status[status.index("NoNewPrivs:") + 1] == "1":
+        return NO_NEW_RIGHTS
+    return switched_off() or CONTAINER
+
+
 def require() -> None:
     """See that this user can be root of a namespace, by making one. Raises MissingError, saying what to do."""
     lacking = {name: why for name in ("subuid", "subgid") if (why := _granted(name)[1])}
@@ -153,7 +165,7 @@ def require() -> None:
         raise MissingError(
             "a user who isn't root can't make the namespaces that an image is built in, on this machine",
             why=done.stderr.strip(),
-            hint=f"{switched_off() or CONTAINER}; or build as root",
+            hint=f"{remedy()}; or build as root",
         )
 
 
@@ -185,10 +197,10 @@ def enter() -> None:
     if libc.unshare(CLONE_NEWUSER):
         why = os.strerror(ctypes.get_errno())
         helper.communicate()
-        raise MissingError("could not make a user namespace", why=why, hint=switched_off() or CONTAINER)
+        raise MissingError("could not make a user namespace", why=why, hint=remedy())
     _, said = helper.communicate(b"go\n")
     if helper.returncode:
-        raise MissingError("could not map the users of an image", why=said.decode(errors="replace"), hint=CONTAINER)
+        raise MissingError("could not map the users of an image", why=said.decode(errors="replace"), hint=remedy())
     os.setgid(0)
     os.setuid(0)
     libc.prctl(PR_SET_PDEATHSIG, death.value)  # the kernel forgets it when a process gets new rights
@@ -231,9 +243,10 @@ def main(argv: Sequence[str]) -> None:
     try:
         enter()
         os.execvpe(argv[0], list(argv), os.environ)
-    except (DebfleetError, OSError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    except DebfleetError as error:
+        sys.exit(f"{error.what}: {error.why}" if error.why else error.what)
+    except OSError as error:
+        sys.exit(f"{argv[0]}: {error.strerror}")
 
 
 if __name__ == "__main__":

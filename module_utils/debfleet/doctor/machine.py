@@ -45,7 +45,7 @@ def rights() -> Iterator[Finding]:
         yield from enough
         entering = userns.entering() if all(one.state == OK for one in enough) else []
         words = [*entering, *UNSHARE] if entering else [*UNSHARE, "--user", "--map-root-user"]
-        yield _namespaces([*words, "--mount-proc"], userns.switched_off() or userns.CONTAINER)
+        yield _namespaces([*words, "--mount-proc"], userns.remedy())
     for name, (purpose, state) in KERNEL.items():
         yield _filesystem(name, purpose, state)
 
