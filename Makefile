@@ -52,7 +52,7 @@ test-builder-full: setup ## build and boot every bootloader, firmware, map and r
 	@$(python) -m pytest -n 2 --dist load tests/integration/builder_table.py $(PYTEST_ARGS)
 
 .PHONY: test-reproducible
-test-reproducible: setup ## build whole images twice, and see that they are the same, byte by byte (half an hour)
+test-reproducible: setup ## build whole images twice, and see that they are the same, byte by byte (a quarter of an hour)
 	@$(python) -m pytest tests/integration/reproducible_full.py $(PYTEST_ARGS)
 
 .PHONY: lint
