@@ -39,7 +39,7 @@ while [ "$1" != -- ]; do
   closed=
   path=$1
   while [ "$path" != / ]; do
-    setpriv --reuid {UID} --regid {UID} --clear-groups test -x "$path" || closed=$path
+    [ ! -e "$path" ] || setpriv --reuid {UID} --regid {UID} --clear-groups test -x "$path" || closed=$path
     path=$(dirname "$path")
   done
   if [ -n "$closed" ]; then

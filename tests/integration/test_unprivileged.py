@@ -110,6 +110,18 @@ def test_a_user_inspects_what_root_inspects(place: Path) -> None:
     assert told[0]["ok"]
 
 
+def test_a_user_enters_an_image(place: Path) -> None:
+    seen = "id -u; stat -c %a:%u:%g /srv/suid; touch /usr/bin/new && echo written; ls /dev/null"
+    argv = ["debfleet", "image", "shell", "build/small/disk.raw", "--", "sh", "-c", seen]
+    before = (place / "home/build/small/disk.raw").stat().st_mtime_ns
+    done = subprocess.run(
+        ordinary_user.command(argv, place), env=ordinary_user.environment(), text=True, capture_output=True, check=False
+    )
+    assert done.stdout.split() == ["0", "6755:33:33", "written", "/dev/null"], done.stderr
+    assert (place / "home/build/small/disk.raw").stat().st_mtime_ns == before
+    wait_for(lambda: not left(place, "small"), "nothing to be left")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_build_leaves_nothing_of_any_of_the_users_ids(place: Path, number: signal.Signals) -> None:
     name = f"kill-user-{number.name.lower()}"
