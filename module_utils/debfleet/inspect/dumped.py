@@ -41,12 +41,11 @@ class Listed:
 
 
 def write_out(raw: Path, found: Filesystem, into: Path) -> list[str]:
-    """Write all files of the filesystem into a folder. Returns what of it could not be, in words.
+    """Write all files of the filesystem into an empty folder. Returns what of it could not be, in words.
 
     Raises DebfleetError where debugfs can't read it.
     """
     image = f"{raw}?offset={found.start}"
-    into.mkdir(mode=0o700)
     unread = _complaints(run(["debugfs", "-R", f'rdump / "{into}"', image]).stderr)
     devices = 0
     inodes: dict[int, Path] = {}

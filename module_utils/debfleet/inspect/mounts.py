@@ -57,6 +57,12 @@ class Mounts:
         self._inside("mount", "--bind", folder, self.place / name)
         return self.path(name)
 
+    def memory(self, name: str) -> Path:
+        """Show an empty folder in memory under this name, gone with the namespace. Raises CommandError."""
+        self.path(name).mkdir()
+        self._inside("mount", "-t", "tmpfs", "-o", "mode=0755,size=100%", "tmpfs", self.place / name)
+        return self.path(name)
+
     def bind(self, name: str, onto: Path) -> None:
         """Show what is mounted under this name at a further place, given as we see it."""
         self._inside("mount", "--bind", self.place / name, self.inside(onto))

@@ -16,6 +16,7 @@ from ..errors import DebfleetError, MissingError
 from ..ledger import Ledger
 from ..process import Process
 from ..run import run
+from ..workspace import RESERVE, memory_free
 from . import disk, dumped, fstab
 from .asked import Asked
 from .host import Host
@@ -106,7 +107,10 @@ def _shown(mounts: Mounts, raw: Path, one: Filesystem, work: Path) -> list[str]:
         return []
     if not one.kind.startswith("ext"):
         raise MissingError("only root can mount it, and nothing else reads it whole")
+    if one.size < memory_free() - RESERVE:
+        return dumped.write_out(raw, one, mounts.memory(name))
     folder = work / f"files.{name}"
+    folder.mkdir(mode=0o700)
     unread = dumped.write_out(raw, one, folder)
     mounts.show(folder, name)
     return unread
