@@ -38,6 +38,8 @@ QUESTIONS = {
     "pin": "apt-cache policy docker.io",
     "pip": "python3 -c 'import planted; print(planted.__file__)'; planted; python3 -m pip config list",
     "overlay": "cat /etc/motd; stat -c '%a %U %G %F' /usr/local/bin/image-age; readlink /usr/local/bin/days; days",
+    "playbook": "cat /etc/purpose; systemctl is-active cron",
+    "small": "ls /usr/share/locale; find /usr/share/doc -type f ! -name copyright | wc -l",
     "proxy": "apt-config dump | grep -i proxy; env | grep -i proxy; ls /etc/apt/auth.conf.d; echo nothing more",
 }
 AFTER = ["docker.service", "systemd-timesyncd.service", "unattended-upgrades.service", "apt-daily.timer"]
@@ -133,6 +135,17 @@ def test_docker_runs_with_its_settings_in_its_version_and_has_not_run_before(plu
 def test_pip_has_installed_for_everybody_and_left_no_settings(plugged: Plugged) -> None:
     where, version = plugged.answers["pip"].splitlines()
     assert where.startswith("/usr/local/lib/python3") and version == "1.5"
+
+
+def test_a_playbook_of_ones_own_was_applied(plugged: Plugged) -> None:
+    assert plugged.answers["playbook"].splitlines()[:2] == ["showing plugins", "active"]
+
+
+def test_what_dpkg_was_told_to_leave_out_is_not_there(plugged: Plugged) -> None:
+    *kept, documents = plugged.answers["small"].splitlines()
+    assert int(documents) == 0
+    assert all(name.startswith(("en", "locale.alias")) for name in kept), kept
+    assert json.loads((plugged.folder / "metadata.json").read_text())["savings"]
 
 
 def test_the_overlay_lies_over_the_root(plugged: Plugged) -> None:
