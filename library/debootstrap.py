@@ -212,6 +212,7 @@ def parts(params: Params, wanted: Tree, how: How, ready: Ready) -> dict[str, Any
         "image's sources": [source.line() for source in ready.mirrors.image],
         "files": [digest(path) for path in files],
         "earlier tree": of_path(Path(params.source)) if params.source else "",
+        "recommends": params.recommends,
         "debfleet's code": params.cache_key,
     }
 
@@ -230,6 +231,17 @@ def apply(params: Params, wanted: Tree, how: How, ready: Ready) -> str:
     image.write(wanted.root, declared, sources, ready.indices.pockets)
     tree.finish(wanted, how, ready.apt)
     return made
+
+
+def bring_about(params: Params, wanted: Tree, how: How, ready: Ready, there: bool) -> dict[str, Any]:
+    """Have the tree: as it is, or taken from an earlier build, or made. Returns what made it, and its packages."""
+    make = partial(apply, params, wanted, how, ready)
+    if params.cache_key and params.build:
+        lineage = Lineage.begin(Path(params.build), wanted.root, params.cache_key)
+        shape = parts(params, wanted, how, ready)
+        return {"packages": lineage.step("bootstrap", shape, make, partial(apt.count, wanted.root)).packages}
+    made = {} if there else {"tool": make()}
+    return {**made, "packages": apt.count(wanted.root)}
 
 
 def main() -> None:
@@ -260,16 +272,9 @@ def main() -> None:
             result.update(tool=how.tool, tool_version=tree.version(how.tool))
             ready, there = read_current(params, wanted, how)
             result.update(codename=ready.indices.codename, changed=not there)
-            if params.cache_key and params.build and not module.check_mode:
-                lineage = Lineage.begin(Path(params.build), wanted.root, params.cache_key)
-                shape = parts(params, wanted, how, ready)
-                make = partial(apply, params, wanted, how, ready)
-                lineage = lineage.step("bootstrap", shape, make, partial(apt.count, wanted.root))
-                result["packages"] = lineage.packages
-                module.exit_json(**result, seconds=round(time.monotonic() - start, 2))
-            if not there and not module.check_mode:
-                result["tool"] = apply(params, wanted, how, ready)
-            if there or not module.check_mode:
+            if not module.check_mode:
+                result.update(bring_about(params, wanted, how, ready, there))
+            elif there:
                 result["packages"] = apt.count(wanted.root)
     except (DebfleetError, OSError) as error:
         module.fail_json(msg=f"could not make the tree of {params.suite}", exception=error)
