@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -47,10 +48,16 @@ def test_a_script_goes_on_while_the_program_runs_and_the_installation_waits(mach
     assert (tmp_path / "order").read_text() == "script\ndepmod 6.1\n"
 
 
-def test_programs_run_one_at_a_time(machine: Machine, tmp_path: Path) -> None:
+def test_calls_of_one_program_run_one_at_a_time(machine: Machine, tmp_path: Path) -> None:
     machine.program("localedef", f"echo begin >> {tmp_path}/order; sleep 0.2; echo end >> {tmp_path}/order")
     assert machine.install("localedef a; localedef b") == 0
     assert (tmp_path / "order").read_text() == "begin\nend\n" * 2
+
+
+def test_byte_code_is_compiled_on_every_processor_and_all_else_on_one(machine: Machine) -> None:
+    slots = {name: (machine.later / "bin" / name).read_text() for name in deferred.PROGRAMS}
+    assert f"$(($$ % {os.cpu_count() or 1}))" in slots["py3compile"]
+    assert all("$(($$ % 1))" in slots[name] for name in ("localedef", "depmod"))
 
 
 def test_a_program_that_fails_fails_the_installation_in_its_own_words(machine: Machine) -> None:

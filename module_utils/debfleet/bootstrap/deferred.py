@@ -2,12 +2,14 @@
 """Programs that maintainer scripts call and nothing waits for: run on another processor while dpkg goes on.
 
 While packages are installed, a folder of small scripts stands first in the path of maintainer scripts. Each begins the
-real program in the background, one after the other, and returns at once; who installs waits for them at the end, and
-fails if one of them did. Host keys are not made at all: no image keeps any.
+real program in the background and returns at once; who installs waits for them at the end, and fails if one of them
+did. Calls of one program run one after the other, for the last must see all; only those of SIDE_BY_SIDE, which touch
+nothing in common, take as many processors as there are. Host keys are not made at all: no image keeps any.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -20,6 +22,7 @@ PATH = ENVIRONMENT["PATH"]
 # What each makes is used by nobody before the packages are installed: compiled locales, the kernel's list of modules,
 # Python's byte code.
 PROGRAMS = ("localedef", "depmod", "py3compile")
+SIDE_BY_SIDE = ("py3compile",)
 STUB = f"""\
 #!/bin/sh
 here={INSIDE} PATH={PATH}
@@ -28,9 +31,9 @@ command -v flock >/dev/null || exec "$real" "$@"
 exec 9>>"$here/pending"
 flock --shared 9
 (
-  flock 8
+  flock 8 # whose turn it is
   "$real" "$@" || echo "${{0##*/}} $*: exit $?" >>"$here/failed"
-) </dev/null >>"$here/said" 2>&1 8>>"$here/turn" &
+) </dev/null >>"$here/said" 2>&1 8>>"$here/turn.${{0##*/}}.$(($$ % SLOTS))" &
 """
 NO_HOST_KEYS = f"""\
 #!/bin/sh
@@ -46,7 +49,8 @@ def lay_out(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "bin").mkdir(parents=True)
     for name in PROGRAMS:
-        _script(folder / "bin" / name, STUB)
+        slots = (os.cpu_count() or 1) if name in SIDE_BY_SIDE else 1
+        _script(folder / "bin" / name, STUB.replace("SLOTS", str(slots)))
     _script(folder / "bin/ssh-keygen", NO_HOST_KEYS)
     return folder
 
