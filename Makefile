@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 MANIFEST ?= manifests/kvm-amd64.yml
-MANIFESTS ?= $(wildcard manifests/kvm-amd64*.yml)
+MANIFESTS ?= manifests/kvm-amd64.yml manifests/kvm-amd64-mbr.yml
 PYTEST_ARGS ?=
 ROUNDS ?= 3
 python := .venv/bin/python

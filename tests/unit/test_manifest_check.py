@@ -324,6 +324,7 @@ def test_every_schema_is_one_and_all_examples_are_right(
     for file in [*repo.glob("schemas/**/*.json"), *repo.glob("roles/*/meta/schema.json")]:
         Draft202012Validator.check_schema(schemas.read(file))
     monkeypatch.setenv("ADMIN_PASSWORD", "correct horse")
+    monkeypatch.setenv("ROOT_PASSWORD", "battery staple")
     for file in sorted(path for path in (repo / "manifests").iterdir() if path.is_file()):
         checked = check(file)
         accepted(checked)

@@ -45,6 +45,12 @@ def test_the_example_manifest_has_what_goes_together(repo: Path) -> None:
     assert set(example["plugins"]) <= set(page.built_plugins())
 
 
+def test_every_plugin_has_an_example_but_the_one_that_needs_an_earlier_image() -> None:
+    said = page.page()
+    chapters = {name: said.partition(f"\n## {name}\n")[2].partition("\n## ")[0] for name in page.built_plugins()}
+    assert [name for name, text in chapters.items() if f"```yaml\n{name}:" not in text] == ["prebootstrapped"]
+
+
 @pytest.mark.parametrize("settings", ["chef: {assets: .}", "salt: {install_source: stable}", "google_cloud_sdk: {}"])
 def test_who_names_a_plugin_that_is_left_out_is_told_why(tmp_path: Path, settings: str) -> None:
     checked = check_yaml(tmp_path, ONE.replace("PLUGIN", settings))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """docs/plugins.md, from the plugins' roles: ``python -m debfleet.docs.plugins`` writes it, ``--check`` compares it.
 
-A plugin's chapter has what its schema says, what its tasks do in which phase, the example of
-manifests/kvm-amd64-plugins.yml, and its role's README.md where it has one.
+A plugin's chapter has what its schema says, what its tasks do in which phase, an example from
+manifests/ (kvm-amd64-plugins.yml first), and its role's README.md where it has one.
 """
 
 from __future__ import annotations
@@ -137,8 +137,11 @@ def _readme(role: Path) -> str:
 
 
 def _examples() -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load((house.root() / EXAMPLE).read_text(encoding="utf-8"))
-    return dict(read["plugins"])
+    found: dict[str, Any] = {}
+    folder = (house.root() / EXAMPLE).parent
+    for path in [*sorted(folder.glob("*.yml"), reverse=True), house.root() / EXAMPLE]:
+        found |= yaml.safe_load(path.read_text(encoding="utf-8")).get("plugins") or {}
+    return found
 
 
 def kinds() -> Iterator[str]:
