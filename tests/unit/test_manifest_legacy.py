@@ -166,3 +166,9 @@ def test_pip3_install_is_pip_install_today(tmp_path: Path) -> None:
     assert accepted(check_data(tmp_path, good(plugins={**good()["plugins"], **both})))["plugins"]["pip_install"][
         "packages"
     ] == ["rich", "six"]
+
+
+@pytest.mark.parametrize("key", ["files", "mkdirs"])
+def test_what_is_no_list_of_files_is_an_error_and_no_crash(tmp_path: Path, key: str) -> None:
+    data = with_key(f"plugins.file_copy.{key}", True)
+    assert error_at(check_data(tmp_path, data), f"plugins.file_copy.{key}")

@@ -157,7 +157,7 @@ def test_image_files_have_the_same_ids(backing: str, tmp_path: Path) -> None:
         image.parent.mkdir()
         formats.convert(raw, image, backing, same=True)
     different = files[0].read_bytes() != files[1].read_bytes()
-    assert different == (backing in ids.WAYS) or backing == "vhd"  # of the same second
+    assert not different or backing in ids.WAYS  # made in one second, two may be the same by chance
     for image in files:
         ids.unify(image, backing, "content")
     assert files[0].read_bytes() == files[1].read_bytes()

@@ -26,7 +26,8 @@ def translate(door: Translation) -> None:
     for name in COMMANDS:
         _commands(door, name)
     for keys in (("mkdirs",), ("files",)):
-        for item in door.get("plugins", "file_copy", *keys) or []:
+        items = door.get("plugins", "file_copy", *keys)
+        for item in items if isinstance(items, list) else ():
             if isinstance(item, dict) and isinstance(mode := item.get("permissions"), int) and mode is not True:
                 item["permissions"] = str(mode)
 
@@ -119,7 +120,8 @@ def _vagrant(door: Translation) -> None:
 
 def _puppet(door: Translation) -> None:
     """Versions without quotes are numbers."""
-    for entry in door.get("plugins", "puppet", "install_modules") or []:
+    entries = door.get("plugins", "puppet", "install_modules")
+    for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, list):
             entry[:] = [str(word) if isinstance(word, (int, float)) else word for word in entry]
 
