@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ def of_path(path: Path) -> str:
     return whole.hexdigest()
 
 
-def of_parts(parts: Mapping[str, Any]) -> str:
-    """Several things by name in one word, whatever their order."""
+def of_parts(parts: Any) -> str:
+    """Anything that JSON can hold in one word; mappings whatever their order."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

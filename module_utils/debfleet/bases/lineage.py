@@ -19,6 +19,7 @@ from typing import Any
 from .. import journal
 from ..errors import DebfleetError
 from ..mounts import empty
+from .fingerprint import of_parts
 from .store import Base, DamagedError, Store, differences
 
 NOTE = "lineage.json"  # in the work folder
@@ -79,7 +80,7 @@ class Lineage:
             make()
             return replace(self, packages=count())._save()
         parts = json.loads(json.dumps(parts))  # as they are when they are read again
-        key = hashlib.sha256(json.dumps([self.key, name, parts], sort_keys=True).encode()).hexdigest()
+        key = of_parts([self.key, name, parts])
         if not keep:
             self.bring()
             make()

@@ -17,7 +17,7 @@ from typing import Any
 from .. import epoch, journal
 from ..answers import once
 from ..bases import packing
-from ..bases.fingerprint import of_path
+from ..bases.fingerprint import of_parts, of_path
 from ..errors import DebfleetError
 from ..ledger import cache_folder
 from ..mounts import empty
@@ -73,7 +73,7 @@ def released(apt: Apt) -> int:
 
 def digest(tree: Tree, how: How, apt: Apt) -> str:
     """All that a tree depends on, in one word."""
-    return hashlib.sha256(json.dumps(parts(tree, how, apt), sort_keys=True).encode()).hexdigest()
+    return of_parts(parts(tree, how, apt))
 
 
 def version(tool: str) -> str:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import subprocess
 from functools import cache
@@ -65,7 +63,7 @@ def tools() -> list[str]:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:40]
+    return fingerprint.of_parts(value)[:40]
 
 
 def _put(data: Any, keys: Keys, value: str) -> None:

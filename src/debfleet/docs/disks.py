@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from debfleet import house
 from debfleet.common import bootloader, sizes
 from debfleet.common.disk import combinations
 from debfleet.common.disk.combinations import MAPS, ROOTS, TABLE, Combination
 from debfleet.common.disk.filesystems import FILESYSTEMS
+from debfleet.docs import generated
 
 PAGE = Path("docs/disks.md")
 HEAD = """\
@@ -131,16 +130,7 @@ def page() -> str:
 
 def main() -> int:
     """Write the page, or say whether it is current."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether the page is current")
-    path = house.root() / PAGE
-    if not parser.parse_args().check:
-        path.write_text(page(), encoding="utf-8")
-        return 0
-    if path.read_text(encoding="utf-8") == page():
-        return 0
-    print(f"{PAGE} is not what the tables say: python -m debfleet.docs.disks", file=sys.stderr)
-    return 1
+    return generated.main("disks", PAGE, page, "tables", __doc__)
 
 
 if __name__ == "__main__":

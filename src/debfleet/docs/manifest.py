@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from debfleet import house
 from debfleet.common.manifest import schema as schemas
+from debfleet.docs import generated
 
 PAGE = Path("docs/manifest.md")
 SECTIONS = ("provider", "bootstrapper", "system", "packages", "volume", "plugins")
@@ -173,16 +173,7 @@ def cell(text: str) -> str:
 
 def main() -> int:
     """Write the page, or say whether it is current."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether the page is current")
-    path = house.root() / PAGE
-    if not parser.parse_args().check:
-        path.write_text(page(), encoding="utf-8")
-        return 0
-    if path.read_text(encoding="utf-8") == page():
-        return 0
-    print(f"{PAGE} is not what the schemas say: python -m debfleet.docs.manifest", file=sys.stderr)
-    return 1
+    return generated.main("manifest", PAGE, page, "schemas", __doc__)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ manifests/ (kvm-amd64-plugins.yml first), and its role's README.md where it has 
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from debfleet.common.changes.table import KINDS
 from debfleet.common.manifest import roles as manifest_roles
 from debfleet.common.manifest import schema as schemas
 from debfleet.common.manifest.plan import task_names
+from debfleet.docs import generated
 from debfleet.docs.manifest import cell, table
 
 PAGE = Path("docs/plugins.md")
@@ -164,16 +164,7 @@ def fate(name: str, built: dict[str, Path]) -> str:
 
 def main() -> int:
     """Write the page, or say whether it is current."""
-    parser = argparse.ArgumentParser(prog="python -m debfleet.docs.plugins", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether the page is current")
-    path = house.root() / PAGE
-    if not parser.parse_args().check:
-        path.write_text(page(), encoding="utf-8")
-        return 0
-    if path.exists() and path.read_text(encoding="utf-8") == page():
-        return 0
-    print(f"{PAGE} is not what the roles say: python -m debfleet.docs.plugins", file=sys.stderr)
-    return 1
+    return generated.main("plugins", PAGE, page, "roles", __doc__)
 
 
 if __name__ == "__main__":
