@@ -132,7 +132,7 @@ def kvm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     (tmp_path / "kvm").touch()
     monkeypatch.setattr(acceleration, "KVM", tmp_path / "kvm")
     monkeypatch.setattr(acceleration, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(os, "uname", lambda: type("Uname", (), {"machine": AMD64.kernel}))
+    monkeypatch.setattr(os, "uname", lambda: type("Uname", (), {"machine": AMD64.uname[0]}))
     monkeypatch.setattr(acceleration, "_key", lambda _row: "this boot")
     return tmp_path / "vmlinuz"
 

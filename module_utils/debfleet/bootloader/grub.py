@@ -11,10 +11,10 @@ from __future__ import annotations
 import shutil
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..architectures import TABLE, Architecture, Grub, architecture
 from ..disk.shape import ALIGNMENT, SECTOR, Layout, Partition
 from ..disk.tools import read_at
 from ..errors import DebfleetError
@@ -53,25 +53,6 @@ MODULES = [
 ]
 
 
-@dataclass(frozen=True)
-class Target:
-    """What an architecture has: grub's platforms, and the Debian packages with them."""
-
-    bios: str | None
-    efi: str
-    efi_name: str
-    packages: Mapping[str, str]
-
-
-TARGETS = {
-    "amd64": Target(
-        "i386-pc", "x86_64-efi", "BOOTX64.EFI", {"i386-pc": "grub-pc-bin", "x86_64-efi": "grub-efi-amd64-bin"}
-    ),
-    "i386": Target("i386-pc", "i386-efi", "BOOTIA32.EFI", {"i386-pc": "grub-pc-bin", "i386-efi": "grub-efi-ia32-bin"}),
-    "arm64": Target(None, "arm64-efi", "BOOTAA64.EFI", {"arm64-efi": "grub-efi-arm64-bin"}),
-    "armhf": Target(None, "arm-efi", "BOOTARM.EFI", {"arm-efi": "grub-efi-arm-bin"}),
-}
-
 # For grub's full packages, where a manifest wants them: the image knows no disk's name, and no firmware's entries.
 PRESEED = """\
 grub-pc grub-pc/install_devices multiselect
@@ -81,28 +62,32 @@ grub-pc grub-pc/install_devices_empty boolean true
 """
 
 
-def _target(system: Mapping[str, Any]) -> Target:
-    try:
-        return TARGETS[system["architecture"]]
-    except KeyError:
+def _there(row: Architecture) -> dict[str, Grub]:
+    """What Debian has of grub for an architecture, by firmware."""
+    return {**({"bios": row.bios} if row.bios else {}), **({"uefi": row.efi.grub} if row.efi and row.efi.grub else {})}
+
+
+def _needed(system: Mapping[str, Any]) -> dict[str, Grub]:
+    """What of grub the system's firmware needs. Raises DebfleetError where there is none for it."""
+    there, firmware = _there(architecture(system["architecture"])), system["firmware"]
+    if not there:
         raise DebfleetError(
             f"there is no grub for {system['architecture']}",
             where="system.bootloader",
-            hint=f"it is there for {', '.join(TARGETS)}",
-        ) from None
+            hint=f"it is there for {', '.join(row.name for row in TABLE.values() if _there(row))}",
+        )
+    wanted = ["bios", "uefi"] if firmware == "both" else [firmware]
+    if any(kind not in there for kind in wanted):
+        name = {"bios": "BIOS", "uefi": "UEFI"}[next(kind for kind in wanted if kind not in there)]
+        raise DebfleetError(
+            f"{system['architecture']} has no {name}", where="system.firmware", hint=f"set it to {' or '.join(there)}"
+        )
+    return {kind: there[kind] for kind in wanted}
 
 
 def platforms(system: Mapping[str, Any]) -> list[str]:
     """grub's platforms that the system's firmware needs. Raises DebfleetError where grub has none for it."""
-    target, firmware = _target(system), system["firmware"]
-    if firmware != "uefi" and target.bios is None:
-        raise DebfleetError(f"{system['architecture']} has no BIOS", where="system.firmware", hint="set it to uefi")
-    wanted: dict[str, list[str | None]] = {
-        "bios": [target.bios],
-        "uefi": [target.efi],
-        "both": [target.bios, target.efi],
-    }
-    return [platform for platform in wanted[firmware] if platform]
+    return [grub.platform for grub in _needed(system).values()]
 
 
 def packages(system: Mapping[str, Any]) -> list[str]:
@@ -110,9 +95,9 @@ def packages(system: Mapping[str, Any]) -> list[str]:
 
     They are those without maintainer scripts that look for a disk: an image doesn't know its disk's name.
     """
-    target = _target(system)
-    firmware = ["efibootmgr"] if target.efi in platforms(system) else []
-    return ["grub2-common", *(target.packages[platform] for platform in platforms(system)), *firmware]
+    needed = _needed(system)
+    firmware = ["efibootmgr"] if "uefi" in needed else []
+    return ["grub2-common", *(grub.package for grub in needed.values()), *firmware]
 
 
 def configure(tree: Path, layout: Layout, system: Mapping[str, Any], console: str) -> None:
@@ -157,7 +142,8 @@ def _make_core(tree: Path, platform: str, layout: Layout) -> None:
 
 
 def _preseed(tree: Path, system: Mapping[str, Any]) -> None:
-    info, efi = tree / "var/lib/dpkg/info", _target(system).packages[_target(system).efi].removesuffix("-bin")
+    uefi = _there(architecture(system["architecture"])).get("uefi")
+    info, efi = tree / "var/lib/dpkg/info", uefi.package.removesuffix("-bin") if uefi else ""
     if any((info / f"{package}.postinst").exists() for package in ("grub-pc", efi)):
         run_in_root(tree, ["debconf-set-selections"], stdin=PRESEED.format(efi=efi))
 
@@ -174,7 +160,7 @@ def install(
         if not image.is_file():
             raise DebfleetError(f"grub for {platform} isn't configured in the tree", why=f"there is no {image}")
         if platform.endswith("-efi"):
-            place = f"{esp.FOLDER}/{_target(system).efi_name}"
+            place = f"{esp.FOLDER}/{architecture(system['architecture']).removable}"
             changed += esp.put(disk, layout, {place: image}, check_mode=check_mode)
         else:
             boot = tree / "usr/lib/grub" / platform / "boot.img"

@@ -14,18 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..architectures import TABLE, architecture
 from ..disk.shape import Layout
 from ..errors import DebfleetError
 from . import esp, kernels
 
-NAMES = {
-    "amd64": "x64",
-    "i386": "ia32",
-    "arm64": "aa64",
-    "armhf": "arm",
-    "riscv64": "riscv64",
-    "loong64": "loongarch64",
-}
 LOADERS = "usr/lib/systemd/boot/efi"
 TOKEN = "debian"  # in the place of the machine-id, which an image doesn't have
 TIMEOUT = 1  # seconds that the menu waits
@@ -33,14 +26,15 @@ MOUNT = "boot/efi"
 
 
 def _name(system: Mapping[str, Any]) -> str:
-    try:
-        return NAMES[system["architecture"]]
-    except KeyError:
+    efi = architecture(system["architecture"]).efi
+    if not efi or not efi.systemd_boot:
+        there = [row.name for row in TABLE.values() if row.efi and row.efi.systemd_boot]
         raise DebfleetError(
             f"there is no systemd-boot for {system['architecture']}",
             where="system.bootloader",
-            hint=f"it is there for {', '.join(NAMES)}",
-        ) from None
+            hint=f"it is there for {', '.join(there)}",
+        )
+    return efi.suffix
 
 
 def packages(system: Mapping[str, Any]) -> list[str]:

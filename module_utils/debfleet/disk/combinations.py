@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
+from ..architectures import TABLE as ARCHITECTURES
+
 MIB = 1 << 20
 MAPS = ("none", "msdos", "gpt")
 FIRMWARES = ("bios", "uefi", "both")
 EXT = ("ext2", "ext3", "ext4")
 ROOTS = (*EXT, "xfs", "btrfs")
-BIOS = ("amd64", "i386")
-UEFI = ("amd64", "i386", "arm64", "armhf", "loong64", "riscv64")
+BIOS = tuple(row.name for row in ARCHITECTURES.values() if row.bios)
+UEFI = tuple(row.name for row in ARCHITECTURES.values() if row.efi)
 FIRMWARE_MAPS = {"bios": MAPS, "uefi": ("msdos", "gpt"), "both": ("gpt",)}  # from which a firmware starts anything
 
 
@@ -46,7 +48,7 @@ class Row:
 
 TABLE: dict[str, Row] = {
     "grub": Row(
-        ("amd64", "i386", "arm64", "armhf", "loong64", "ppc64el", "riscv64"),
+        tuple(row.name for row in ARCHITECTURES.values() if row.bios or (row.efi and row.efi.grub)),
         FIRMWARES,
         ("gpt", "msdos"),
         reads=ROOTS,
@@ -54,7 +56,7 @@ TABLE: dict[str, Row] = {
     ),
     "extlinux": Row(BIOS, ("bios",), MAPS, reads=EXT, features=("^64bit", "^metadata_csum"), primary=True),
     "systemd-boot": Row(
-        ("amd64", "arm64", "armhf", "i386", "loong64", "riscv64"),
+        tuple(row.name for row in ARCHITECTURES.values() if row.efi and row.efi.systemd_boot),
         ("uefi",),
         ("gpt",),
         esp=512 * MIB,  # the kernels lie there too

@@ -30,7 +30,7 @@ def look(builds: Path) -> Iterator[Finding]:
     :param builds: a folder of builds, whose kernels KVM can be tried with.
     """
     yield _libvirt()
-    native = next((row for row in TABLE.values() if row.kernel == os.uname().machine), None)
+    native = next((row for row in TABLE.values() if os.uname().machine in row.uname), None)
     if native:
         yield _firmware(native)
         yield kvm(native, builds)
@@ -65,7 +65,7 @@ def kvm(row: Architecture, builds: Path) -> Finding:
     """Whether a kernel really runs on KVM. The answer is kept until this machine boots again."""
     purpose = "boots images at full speed; emulation is some ten times slower"
     try:
-        find(row.emulator, row.package)
+        find(row.emulator, row.packages[0])
         found = acceleration.known(row)
         if found is None:
             with tempfile.TemporaryDirectory(prefix="debfleet-doctor.") as scratch:
@@ -103,7 +103,7 @@ def kernel(builds: Path, scratch: Path) -> Path | None:
     for folder in sorted(builds.glob("*")):
         with contextlib.suppress(DebfleetError, OSError):
             image = ImageFolder.read(folder)
-            if image.architecture.kernel != os.uname().machine:
+            if os.uname().machine not in image.architecture.kvm_on:
                 continue
             if (folder / "vmlinuz").is_file():
                 return folder / "vmlinuz"

@@ -66,8 +66,8 @@ def _no_kernel() -> Acceleration:
 def _obstacle(row: Architecture) -> Acceleration | None:
     """What keeps KVM from being tried at all."""
     machine = os.uname().machine
-    if machine != row.kernel:
-        return Acceleration("tcg", f"this machine is {machine}, the guest {row.kernel}")
+    if machine not in row.kvm_on:
+        return Acceleration("tcg", f"this machine is {machine}, the guest {row.name}")
     if not KVM.exists():
         return Acceleration("tcg", f"there is no {KVM}")
     if not os.access(KVM, os.R_OK | os.W_OK):
@@ -80,7 +80,7 @@ def _cache() -> Path:
 
 
 def _key(row: Architecture) -> str:
-    emulator = run([find(row.emulator, row.package), "--version"]).stdout.partition("\n")[0]
+    emulator = run([find(row.emulator, row.packages[0]), "--version"]).stdout.partition("\n")[0]
     return f"{BOOT_ID.read_text(encoding='utf-8').strip()} {row.name} {emulator}"
 
 
@@ -110,9 +110,18 @@ def _tried(row: Architecture, kernel: Path) -> Acceleration:
 
 def _boot(row: Architecture, kernel: Path) -> tuple[str, float]:
     """Boot the kernel on KVM, alone. Returns what it said, and the seconds it took."""
-    emulator = find(row.emulator, row.package)
-    cmdline = f"console={row.serial} panic=-1"
-    machine = ["-machine", f"{row.machine},accel=kvm", "-cpu", "max", "-m", "256", "-nodefaults", "-no-user-config"]
+    emulator = find(row.emulator, row.packages[0])
+    cmdline = f"console={row.machine.serial} panic=-1"
+    machine = [
+        "-machine",
+        f"{row.machine.name},accel=kvm",
+        "-cpu",
+        "max",
+        "-m",
+        "256",
+        "-nodefaults",
+        "-no-user-config",
+    ]
     console = ["-display", "none", "-no-reboot", "-serial", "stdio"]
     argv = [emulator, *machine, *console, "-kernel", str(kernel), "-append", cmdline]
     journal.log("+ trying KVM: " + " ".join(argv))

@@ -89,7 +89,7 @@ class Attempt:
         self.work, self.firmware = work, firmware
         self.serial, self.debug = work / "serial.log", work / "firmware.log"
         self.token = secrets.token_hex(32)
-        self.script = checks.script(image.architecture.serial)
+        self.script = checks.script(image.architecture.machine.serial)
 
     def said(self) -> str:
         """What the firmware and the serial port have said."""

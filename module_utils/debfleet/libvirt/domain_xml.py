@@ -105,7 +105,7 @@ def _smbios(root: ET.Element, machine: Machine) -> None:
 
 def _os(root: ET.Element, machine: Machine) -> None:
     system = ET.SubElement(root, "os")
-    _text(system, "type", "hvm", arch=machine.architecture.libvirt, machine=machine.architecture.machine)
+    _text(system, "type", "hvm", arch=machine.architecture.libvirt, machine=machine.architecture.machine.name)
     if machine.credentials:
         ET.SubElement(system, "smbios", mode="sysinfo")
     firmware = machine.architecture.firmware.get(machine.firmware)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..architectures import Architecture, architecture
+from ..architectures import Architecture, architecture, host
 from ..errors import DebfleetError, FindingsError
 from .checks import Expected
 
@@ -63,7 +63,7 @@ class ImageFolder:
     @property
     def architecture(self) -> Architecture:
         """The row of the image's architecture."""
-        return architecture(str(self.system.get("architecture", "amd64")))
+        return architecture(str(self.system.get("architecture") or host().name))
 
     def file(self) -> Path:
         """The image's file. Raises DebfleetError when it isn't there or there are several."""
@@ -136,7 +136,7 @@ class ImageFolder:
         return Expected(
             release=str(self.metadata.get("codename") or system.get("release")),
             architecture=self.architecture.name,
-            serial=self.architecture.serial,
+            serial=self.architecture.machine.serial,
             hostname=str(hostname).partition(".")[0] if hostname else None,
             timezone=system.get("timezone"),
             locale=system.get("locale"),

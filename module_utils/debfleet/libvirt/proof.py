@@ -120,7 +120,7 @@ def _direct(image: ImageFolder) -> Kernel | None:
 def cmdline(image: ImageFolder) -> str:
     """The command line of the image's kernel when it is booted directly."""
     named = f"UUID={image.root_uuid()}" if image.root_uuid() else "/dev/vda"
-    return f"root={named} ro console=tty0 console={image.architecture.serial}"
+    return f"root={named} ro console=tty0 console={image.architecture.machine.serial}"
 
 
 @contextmanager

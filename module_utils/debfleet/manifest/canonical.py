@@ -4,23 +4,13 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-MACHINES = {
-    "x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "armv8l": "armhf", "armv6l": "armel", "i686": "i386",
-    "i586": "i386", "i386": "i386", "ppc64le": "ppc64el", "riscv64": "riscv64", "s390x": "s390x",
-    "loongarch64": "loong64", "mips64": "mips64el",
-}  # fmt: skip
-
-
-def host_architecture() -> str:
-    """Debian's name for this machine's architecture; amd64 where it is unknown."""
-    return MACHINES.get(platform.machine(), "amd64")
+from ..architectures import TABLE, host
 
 
 def default_firmware(kind: Any, bootloader: Any, architecture: Any) -> str:
@@ -29,7 +19,8 @@ def default_firmware(kind: Any, bootloader: Any, architecture: Any) -> str:
         return "uefi"
     if kind != "gpt" or bootloader in ("none", "pvgrub", "extlinux"):
         return "bios"
-    return "both" if architecture in ("amd64", "i386") else "uefi"
+    row = TABLE.get(str(architecture))
+    return "both" if row and row.bios else "uefi"
 
 
 def without_charmap(locale: Any, charmap: Any) -> dict[str, str]:
@@ -49,7 +40,7 @@ def complete(data: dict[str, Any]) -> None:
     partitions = volume.get("partitions")
     kind = partitions.get("type") if isinstance(partitions, dict) else None
     if "architecture" not in system:
-        system["architecture"] = host_architecture()
+        system["architecture"] = host().name
     if "firmware" not in system:
         system["firmware"] = default_firmware(kind, system.get("bootloader"), system["architecture"])
     system.update(without_charmap(system.get("locale"), system.get("charmap")))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import sizes
+from ..architectures import TABLE as ARCHITECTURES
 from ..disk import combinations, limits
 from ..disk.combinations import BIOS, FIRMWARE_MAPS, TABLE, UEFI
 from ..disk.formats import FORMATS
@@ -232,10 +233,15 @@ def packages(view: View) -> Iterator[Problem]:
 
 def userspace(view: View) -> Iterator[Problem]:
     """A 32-bit userland runs on amd64's kernel only."""
-    kernel = view.get("system", "architecture")
-    if view.get("system", "userspace_architecture") and kernel not in ("amd64", "i386", None):
+    kernel, userland = (
+        ARCHITECTURES.get(view.get("system", key)) for key in ("architecture", "userspace_architecture")
+    )
+    if kernel and userland and not set(kernel.uname) & set(userland.runs_on):
+        fit = [row.name for row in ARCHITECTURES.values() if set(row.uname) & set(userland.runs_on)]
         yield view.wrong(
-            ("system", "userspace_architecture"), f"{kernel}'s kernel does not run it", allowed="amd64's kernel"
+            ("system", "userspace_architecture"),
+            f"{kernel.name}'s kernel does not run it",
+            allowed=f"the kernel of {' or '.join(fit)}",
         )
 
 

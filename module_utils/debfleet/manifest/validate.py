@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..architectures import names
 from ..errors import DebfleetError
 from .formats import FORMATS
 from .problems import Keys, Positions, Problem, Sealed
@@ -20,8 +21,7 @@ TYPES = {
     "array": "a list", "object": "a mapping", "null": "null",
 }  # fmt: skip
 ALIASES = {
-    "x86_64": "amd64", "x86-64": "amd64", "x64": "amd64", "aarch64": "arm64", "armv7": "armhf", "armv7l": "armhf",
-    "i686": "i386", "x86": "i386", "efi": "uefi", "legacy": "bios", "mbr": "msdos", "dos": "msdos", "img": "raw",
+    **names(), "efi": "uefi", "legacy": "bios", "mbr": "msdos", "dos": "msdos", "img": "raw",
     "vpc": "vhd", "syslinux": "extlinux", "grub2": "grub", "libvirt": "kvm", "qemu": "kvm",
 }  # fmt: skip
 FEW = 60  # so many allowed words are listed

@@ -76,7 +76,7 @@ def describe(manifest: Mapping[str, Any], build_dir: Path, plain: Mapping[str, s
         "fstab": layout.fstab(disk),
         "disk": str(folders.work / "disk.raw"),
         "kernel_packages": list(row.kernel_packages) if row else [],
-        "console_arguments": console_arguments(row.serial, manifest["provider"]) if row else "",
+        "console_arguments": console_arguments(row.machine.serial, manifest["provider"]) if row else "",
         "bootloader_packages": bootloader.packages(system),
         "filesystem_packages": filesystems.packages(disk),
         "secrets": kept,
