@@ -232,17 +232,13 @@ def packages(view: View) -> Iterator[Problem]:
 
 
 def userspace(view: View) -> Iterator[Problem]:
-    """A 32-bit userland runs on amd64's kernel only."""
-    kernel, userland = (
-        ARCHITECTURES.get(view.get("system", key)) for key in ("architecture", "userspace_architecture")
-    )
+    """A userland of another architecture runs only on a kernel that runs its programs."""
+    words = (view.get("system", key) for key in ("architecture", "userspace_architecture"))
+    kernel, userland = (ARCHITECTURES.get(str(word)) for word in words)
     if kernel and userland and not set(kernel.uname) & set(userland.runs_on):
-        fit = [row.name for row in ARCHITECTURES.values() if set(row.uname) & set(userland.runs_on)]
-        yield view.wrong(
-            ("system", "userspace_architecture"),
-            f"{kernel.name}'s kernel does not run it",
-            allowed=f"the kernel of {' or '.join(fit)}",
-        )
+        fit = " or ".join(row.name for row in ARCHITECTURES.values() if set(row.uname) & set(userland.runs_on))
+        wrong = f"{kernel.name}'s kernel does not run it"
+        yield view.wrong(("system", "userspace_architecture"), wrong, allowed=f"the kernel of {fit}")
 
 
 def one_user(view: View) -> Iterator[Problem]:
