@@ -19,7 +19,8 @@ import harness
 from harness import Look, Subject
 from newc import Member, members
 
-from debfleet.common.initramfs.generate import generate, kernels
+from debfleet.common import kernels
+from debfleet.common.initramfs.generate import generate
 from debfleet.common.namespace import apart
 from debfleet.common.run import raise_on_signals, run
 
@@ -40,8 +41,8 @@ class Tree:
     @property
     def initramfs(self) -> Path:
         """Where it is generated."""
-        (version,) = kernels(self.root)
-        return self.root / f"boot/initrd.img-{version}"
+        (kernel,) = kernels.within(self.root)
+        return self.root / "boot" / kernels.initrd(kernel)
 
     def look(self, _folder: Path) -> Look:
         """Its members, which must be those of every other that this tree had; it is removed, to be made anew."""

@@ -14,9 +14,9 @@ from types import ModuleType
 
 import pytest
 
-from debfleet.common import journal
+from debfleet.common import journal, kernels
 from debfleet.common.bootstrap import mirror
-from debfleet.common.initramfs.generate import HOOK_FUNCTIONS, generate, kernels
+from debfleet.common.initramfs.generate import HOOK_FUNCTIONS, generate
 from debfleet.common.namespace import apart
 from debfleet.common.run import run
 
@@ -93,7 +93,7 @@ def listing(root: Path) -> dict[str, tuple[int, str]]:
 
 
 def test_faster_functions_give_the_same_initramfs(tree: Path, newc: ModuleType, tmp_path: Path) -> None:
-    (version,) = kernels(tree)
+    (version,) = map(kernels.version, kernels.within(tree))
     made = tree / f"boot/initrd.img-{version}"
     assert generate(tree, faster=False) == [version]
     stock = newc.members(made)

@@ -20,7 +20,9 @@ def test_the_newest_kernel_comes_out(tmp_path: Path, filesystem: str, boot: dict
     tree, disk, into = tmp_path / "tree", tmp_path / "disk.raw", tmp_path / "into"
     (tree / "boot").mkdir(parents=True)
     into.mkdir()
-    for name in ("vmlinuz-6.9-amd64", "initrd.img-6.9-amd64", "vmlinuz-6.12-amd64", "initrd.img-6.12-amd64"):
+    newest = "vmlinux-6.12-riscv64" if boot else "vmlinuz-6.12-amd64"
+    wanted = [newest, f"initrd.img-{newest.partition('-')[2]}"]
+    for name in ("vmlinuz-6.9-amd64", "initrd.img-6.9-amd64", *wanted):
         (tree / "boot" / name).write_text(name)
     partitions = {"type": "gpt", **boot, "root": {"size": "300MiB", "filesystem": filesystem}}
     plan = layout.plan({"size": None, "partitions": partitions}, firmware="bios", bootloader="none", seed="s")
@@ -29,6 +31,6 @@ def test_the_newest_kernel_comes_out(tmp_path: Path, filesystem: str, boot: dict
         assemble.apply(disk, plan, states.plan(current, plan, goal, assemble.made_empty()), tree)
     taken = image_kernel.extract(disk, "raw", plan.to_dict()["partitions"], into)
     assert taken is not None and taken[1] is not None
-    assert [path.read_text() for path in taken if path] == ["vmlinuz-6.12-amd64", "initrd.img-6.12-amd64"]
+    assert [path.read_text() for path in taken if path] == wanted
     assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
     assert not subprocess.run(["losetup", "--associated", disk], capture_output=True, check=True).stdout

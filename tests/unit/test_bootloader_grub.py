@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from debfleet.common import bootloader
-from debfleet.common.bootloader import grub, grub_config, kernels
+from debfleet.common.bootloader import grub, grub_config
 from debfleet.common.disk import layout
 from debfleet.common.errors import DebfleetError
 
@@ -74,21 +72,6 @@ def test_the_serial_port_is_the_kernels(console: str, port: tuple[int, int] | No
         assert ("console serial" in text) is (port is not None)
         if port:
             assert f"serial --unit={port[0]} --speed={port[1]}" in text
-
-
-def test_the_newest_kernel_is_the_one_of_the_highest_version() -> None:
-    names = ["6.9.1-amd64", "6.12.10-amd64", "6.12.9-amd64", "6.12.10-cloud-amd64", "6.13~rc1-amd64", "6.1.0-9-amd64"]
-    ordered = ["6.1.0-9-amd64", "6.9.1-amd64", "6.12.9-amd64", "6.12.10-amd64"]
-    assert kernels.newest(f"vmlinuz-{name}" for name in names) == "vmlinuz-6.13~rc1-amd64"
-    assert kernels.newest(["vmlinuz-6.13-amd64", "vmlinuz-6.13~rc1-amd64"]) == "vmlinuz-6.13-amd64"
-    for low, high in zip(ordered, ordered[1:], strict=False):
-        assert kernels.newest([f"vmlinuz-{high}", f"vmlinuz-{low}"]) == f"vmlinuz-{high}"
-    assert kernels.newest([]) is None
-
-
-@given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P"])).map("vmlinuz-{}".format)))
-def test_any_names_can_be_compared(names: list[str]) -> None:
-    assert kernels.newest(names) in [*names, None]
 
 
 @pytest.mark.parametrize(

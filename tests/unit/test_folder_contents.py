@@ -100,8 +100,13 @@ def test_an_image_with_a_bootloader_has_no_kernel_beside_it(tmp_path: Path) -> N
     assert not (folder / "vmlinuz").exists()
 
 
-def test_a_tree_without_a_kernel(tmp_path: Path) -> None:
-    assert metadata.kernels(tmp_path) == []
+def test_a_kernel_that_is_not_compressed_lies_beside_the_image_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "boot").mkdir()
+    for name in ("vmlinux-6.12.43-riscv64", "initrd.img-6.12.43-riscv64"):
+        (tmp_path / "boot" / name).write_text(name)
+    contents.copy_kernel(tmp_path, "vmlinux-6.12.43-riscv64", tmp_path)
+    assert (tmp_path / "vmlinuz").read_text() == "vmlinux-6.12.43-riscv64"
+    assert (tmp_path / "initrd.img").read_text() == "initrd.img-6.12.43-riscv64"
 
 
 def test_the_bill_of_materials_is_valid(written: Path) -> None:

@@ -144,6 +144,20 @@ def test_dracut_and_unknown_versions_run_as_the_image_has_them(
     assert [(argv[0], binds) for argv, binds, _ in commands] == [(tool, {})]
 
 
+@pytest.mark.parametrize("kernel", ["vmlinuz-6.1", "vmlinux-6.1"])
+def test_the_links_lead_to_the_kernel_by_its_own_name(
+    tmp_path: Path, commands: list[tuple[list[str], dict[str, str], str]], kernel: str
+) -> None:
+    root = tree(tmp_path, "update-initramfs", STOCK)
+    (root / "boot/vmlinuz-6.1").rename(root / "boot" / kernel)
+    (root / "usr/bin").mkdir()
+    (root / "usr/bin/linux-update-symlinks").touch()
+    assert generate.generate(root, faster=False) == ["6.1"]
+    made, links = (argv for argv, _, _ in commands)
+    assert made == ["update-initramfs", "-c", "-k", "6.1"]
+    assert links == ["linux-update-symlinks", "install", "6.1", f"/boot/{kernel}"]
+
+
 def test_functions_that_are_a_link_are_left_alone(
     tmp_path: Path, commands: list[tuple[list[str], dict[str, str], str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import kernels
 from ..disk import partition_map
 from ..disk.shape import Layout
 from ..disk.tools import read_at
 from ..errors import DebfleetError, MissingError
 from ..namespace import run_around_root, run_in_root
 from ..run import CommandError, run
-from . import grub_config, kernels
+from . import files, grub_config
 
 CODE = {"msdos": "usr/lib/EXTLINUX/mbr.bin", "gpt": "usr/lib/EXTLINUX/gptmbr.bin"}
 CODE_SIZE = 440  # of an MBR; behind it are the disk's id and its table
@@ -37,7 +38,7 @@ mount -t "$4" -o "$2" "$3" "$1$place"
 device=$(findmnt --noheadings --output SOURCE "$1$place")
 : > "$1$device"
 mount --bind "$device" "$1$device"
-for file in "$1$place$5"/vmlinu[xz]-* "$1$place$5"/initrd.img-*; do
+for file in "$1$place$5"/KERNELS "$1$place$5"/initrd.img-*; do
   [ -f "$file" ] || continue
   when=$(stat --format %.Y "$file")
   dd if="$file" of="$file" bs=1M conv=notrunc status=none
@@ -46,7 +47,7 @@ done
 chroot "$1" extlinux --install "$place$5/extlinux"
 sync --file-system "$1$place"
 umount "$1$place"
-"""
+""".replace("KERNELS", kernels.GLOB)
 
 
 def packages(system: Mapping[str, Any]) -> list[str]:
@@ -72,13 +73,13 @@ def configure(tree: Path, layout: Layout, system: Mapping[str, Any], console: st
     :param console: arguments for the kernel, as ``console=tty0 console=ttyS0,115200``.
     """
     del system
-    kernels.names(tree)
+    kernels.needed(tree)
     for need in ("usr/bin/extlinux", "usr/sbin/u-boot-update", *([CODE[layout.map]] if layout.map in CODE else [])):
         if not (tree / need).exists():
             raise DebfleetError("extlinux isn't in the image", where="packages.install", why=f"there is no /{need}")
-    kernels.write(tree / SETTINGS, settings(layout, console))
+    files.write(tree / SETTINGS, settings(layout, console))
     run_in_root(tree, ["u-boot-update"])
-    kernels.write(tree / CONFIG, menu((tree / CONFIG).read_text(encoding="utf-8"), layout))
+    files.write(tree / CONFIG, menu((tree / CONFIG).read_text(encoding="utf-8"), layout))
 
 
 def install(

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import kernels
 from ..architectures import TABLE, Architecture, Grub, architecture
 from ..disk.shape import ALIGNMENT, SECTOR, Layout, Partition
 from ..disk.tools import read_at
 from ..errors import DebfleetError
 from ..namespace import run_in_root
 from ..run import run
-from . import esp, grub_config, kernels
+from . import esp, files, grub_config
 
 GRUB_D = "etc/default/grub.d/debfleet.cfg"
 DEFAULTS = 'GRUB_DEFAULT=0\nGRUB_DISTRIBUTOR="Debian"\n'
@@ -105,17 +106,17 @@ def configure(tree: Path, layout: Layout, system: Mapping[str, Any], console: st
 
     :param console: arguments for the kernel, as ``console=tty0 console=ttyS0,115200``.
     """
-    kernel = kernels.names(tree)[-1]
+    kernel = kernels.needed(tree)[-1]
     for platform in platforms(system):
         if not (tree / "usr/lib/grub" / platform).is_dir():
             raise DebfleetError(f"grub for {platform} isn't in the image", where="packages.install")
-    kernels.write(tree / GRUB_D, grub_config.defaults(console))
+    files.write(tree / GRUB_D, grub_config.defaults(console))
     if not (tree / "etc/default/grub").exists():
-        kernels.write(tree / "etc/default/grub", DEFAULTS)
+        files.write(tree / "etc/default/grub", DEFAULTS)
     for platform in platforms(system):
         _copy_modules(tree, platform)
         _make_core(tree, platform, layout)
-    kernels.write(tree / "boot/grub/grub.cfg", grub_config.menu(layout, kernel, kernels.initrd(kernel), console))
+    files.write(tree / "boot/grub/grub.cfg", grub_config.menu(layout, kernel, kernels.initrd(kernel), console))
     _preseed(tree, system)
 
 

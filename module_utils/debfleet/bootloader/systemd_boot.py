@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import kernels
 from ..architectures import TABLE, architecture
 from ..disk.shape import Layout
 from ..errors import DebfleetError
-from . import esp, kernels
+from . import esp, files
 
 LOADERS = "usr/lib/systemd/boot/efi"
 TOKEN = "debian"  # in the place of the machine-id, which an image doesn't have
@@ -68,25 +69,25 @@ def configure(tree: Path, layout: Layout, system: Mapping[str, Any], console: st
     """
     loader(tree, system)
     options = f"root=UUID={layout.root.uuid} ro {console}".rstrip()
-    kernels.write(tree / "etc/kernel/cmdline", f"{options}\n")
-    kernels.write(tree / "etc/kernel/entry-token", f"{TOKEN}\n")
-    kernels.write(tree / "etc/kernel/install.conf", "layout=bls\n")
+    files.write(tree / "etc/kernel/cmdline", f"{options}\n")
+    files.write(tree / "etc/kernel/entry-token", f"{TOKEN}\n")
+    files.write(tree / "etc/kernel/install.conf", "layout=bls\n")
     top = tree / MOUNT
     for stale in (top / TOKEN, top / "loader"):
         shutil.rmtree(stale, ignore_errors=True)
-    kernels.write(top / "loader/loader.conf", f"timeout {TIMEOUT}\nconsole-mode keep\n")
-    kernels.write(top / "loader/entries.srel", "type1\n")
+    files.write(top / "loader/loader.conf", f"timeout {TIMEOUT}\nconsole-mode keep\n")
+    files.write(top / "loader/entries.srel", "type1\n")
     title, order = _distribution(tree)
-    for kernel in kernels.names(tree):
+    for kernel in kernels.needed(tree):
         release = kernels.version(kernel)
-        files = top / TOKEN / release
-        files.mkdir(parents=True)
-        shutil.copy(tree / "boot" / kernel, files / "linux")
+        folder = top / TOKEN / release
+        folder.mkdir(parents=True)
+        shutil.copy(tree / "boot" / kernel, folder / "linux")
         initrd = tree / "boot" / kernels.initrd(kernel)
         if initrd.is_file():
-            shutil.copy(initrd, files / initrd.name)
+            shutil.copy(initrd, folder / initrd.name)
         text = entry(title, release, order, options, initrd.name if initrd.is_file() else None)
-        kernels.write(top / "loader/entries" / f"{TOKEN}-{release}.conf", text)
+        files.write(top / "loader/entries" / f"{TOKEN}-{release}.conf", text)
 
 
 def loader(tree: Path, system: Mapping[str, Any]) -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .. import kernels
 from ..architectures import TABLE, Architecture
 from ..errors import DebfleetError
 from ..libvirt import acceleration, image_kernel
@@ -22,6 +23,7 @@ from .finding import MISSING, OK, WARN, Finding
 GROUP = "Machines"
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 CPU = Path("/proc/cpuinfo")
+BOOT = Path("/boot")
 
 
 def look(builds: Path) -> Iterator[Finding]:
@@ -97,9 +99,9 @@ def _mend(reason: str) -> str:
 
 def kernel(builds: Path, scratch: Path) -> Path | None:
     """A kernel to try KVM with: of this machine, else of an image in the folder of builds."""
-    own = sorted(path for path in Path("/boot").glob("vmlinuz-*") if os.access(path, os.R_OK))
+    own = kernels.newest(path.name for path in BOOT.glob(kernels.GLOB) if os.access(path, os.R_OK))
     if own:
-        return own[-1]
+        return BOOT / own
     for folder in sorted(builds.glob("*")):
         with contextlib.suppress(DebfleetError, OSError):
             image = ImageFolder.read(folder)

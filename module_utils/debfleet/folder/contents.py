@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import journal, masking, savings
+from .. import journal, kernels, masking, savings
 from ..disk import ids, shrink
 from ..disk.formats import convert
 from . import metadata, packages, sbom
@@ -66,7 +66,7 @@ def write(folder: Path, source: Source, looked: Callable[[], object] = lambda: N
     )
     if manifest.get("reproducible") and backing in ids.WAYS:
         ids.unify(image, backing, metadata.sha256(source.disk))
-    kernel = next(iter(metadata.kernels(source.tree)), None)
+    kernel = next(reversed(kernels.within(source.tree)), None)
     if system["bootloader"] == "none" and kernel:
         copy_kernel(source.tree, kernel, folder)
     journal.tell(f"computing the SHA-256 of {image.name}", 1, 4)
@@ -94,7 +94,7 @@ def write(folder: Path, source: Source, looked: Callable[[], object] = lambda: N
         manifest=manifest,
         layout=source.layout,
         seconds=source.seconds,
-        kernel=kernel,
+        kernel=kernels.version(kernel) if kernel else None,
         packages=len(found),
         time_built=time_built,
         saved=savings.read(source.build),
@@ -129,12 +129,11 @@ def place_raw(disk: Path, image: Path) -> None:
     convert(disk, image, "raw")
 
 
-def copy_kernel(tree: Path, version: str, folder: Path) -> None:
-    """Copy the newest kernel and its initramfs out of the tree, for who boots the image by them."""
+def copy_kernel(tree: Path, kernel: str, folder: Path) -> None:
+    """Copy a kernel and its initramfs out of the tree's /boot, for who boots the image by them."""
     boot = tree / "boot"
-    kernel = next(path for path in boot.glob("vmlinu[xz]-*") if path.name.partition("-")[2] == version)
-    shutil.copyfile(kernel, folder / "vmlinuz")
-    initramfs = boot / f"initrd.img-{version}"
+    shutil.copyfile(boot / kernel, folder / "vmlinuz")
+    initramfs = boot / kernels.initrd(kernel)
     if initramfs.is_file():
         shutil.copyfile(initramfs, folder / "initrd.img")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Mapping
 from importlib import metadata as distributions
@@ -54,14 +53,6 @@ def built(reproducible: bool) -> str:
     """The time of the build in UTC; that of SOURCE_DATE_EPOCH where the image is to be reproducible."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "") if reproducible else ""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(epoch) if epoch.isdigit() else time.time()))
-
-
-def kernels(tree: Path) -> list[str]:
-    """The versions of the kernels in /boot, newest first."""
-    names = [path.name.partition("-")[2] for path in (tree / "boot").glob("vmlinu[xz]-*") if path.is_file()]
-    return sorted(
-        names, key=lambda name: [(int(n) if n else 0, w) for n, w in re.findall(r"(\d*)(\D*)", name)], reverse=True
-    )
 
 
 def make(

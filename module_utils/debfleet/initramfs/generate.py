@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from .. import journal
+from .. import journal, kernels
 from ..namespace import run_in_root
 from .faster import choose
 
@@ -16,11 +16,6 @@ HOOK_FUNCTIONS = "/usr/share/initramfs-tools/hook-functions"
 FSCK_HOOK = "/usr/share/initramfs-tools/hooks/fsck"
 # zstd's bytes are the same with any number of threads, and mkinitramfs asks for more than one only at times.
 ENVIRONMENT = {"ZSTD_NBTHREADS": "0"}
-
-
-def kernels(root: str | Path) -> list[str]:
-    """The versions of the kernels in a tree, as the names of their files in /boot have them."""
-    return sorted(path.name.removeprefix("vmlinuz-") for path in (Path(root) / "boot").glob("vmlinuz-*"))
 
 
 def generate(root: str | Path, *, faster: bool = True) -> list[str]:
@@ -31,25 +26,25 @@ def generate(root: str | Path, *, faster: bool = True) -> list[str]:
     :raises CommandError: with the tool's own words.
     """
     root = Path(root)
-    versions = kernels(root)
+    found = kernels.within(root)
     tool = next((name for name in ("update-initramfs", "dracut") if (root / "usr/sbin" / name).exists()
                  or (root / "usr/bin" / name).exists()), "")  # fmt: skip
-    if not versions or not tool:
+    if not found or not tool:
         return []
     with _lent(root, faster and tool == "update-initramfs") as functions, _told_types(root) as hook:
         binds = {**functions, **hook}
-        for number, version in enumerate(versions):
-            journal.tell(f"generating the initramfs of {version}", number, len(versions))
+        for number, kernel in enumerate(found):
+            version, made = kernels.version(kernel), (root / "boot" / kernels.initrd(kernel)).exists()
+            journal.tell(f"generating the initramfs of {version}", number, len(found))
             # -u too where one is there already, made by a package that would not wait
-            made = (root / "boot" / f"initrd.img-{version}").exists()
             words = ["-u" if made else "-c", "-k", version]
             if tool == "dracut":
-                words = ["--force", f"/boot/initrd.img-{version}", version]
+                words = ["--force", f"/boot/{kernels.initrd(kernel)}", version]
             run_in_root(root, [tool, *words], binds=binds, env=ENVIRONMENT)
             if (root / "usr/bin/linux-update-symlinks").exists():
-                run_in_root(root, ["linux-update-symlinks", "install", version, f"/boot/vmlinuz-{version}"])
-    journal.tell("generated the initramfs", len(versions), len(versions))
-    return versions
+                run_in_root(root, ["linux-update-symlinks", "install", version, f"/boot/{kernel}"])
+    journal.tell("generated the initramfs", len(found), len(found))
+    return [kernels.version(kernel) for kernel in found]
 
 
 def checked_types(root: Path) -> list[str]:

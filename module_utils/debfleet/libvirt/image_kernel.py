@@ -7,20 +7,24 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .. import namespace
+from .. import kernels, namespace
 from ..run import run
 
 LISTED = re.compile(r"^/\d+/10\d{4}/\d+/\d+/([^/]+)/\d+/$", re.M)  # debugfs ls -p: inode/mode/uid/gid/name/size
 
 OPTIONS = {"xfs": "ro,norecovery,nouuid", "btrfs": "ro"}
-# $1 kind, $2 options, $3 disk, $4 where to mount, $5 the kernels' folder there, $6 where to put them.
+# $1 kind, $2 options, $3 disk, $4 where to mount, $5 the kernels' folder there; then for COPY $6 where to put them, $7
+# the kernel and $8 its initramfs.
+LIST = """
+set -e
+mount -t "$1" -o "$2" "$3" "$4"
+ls -1 "$4$5"
+"""
 COPY = """
 set -e
 mount -t "$1" -o "$2" "$3" "$4"
-kernel=$(cd "$4$5" && printf '%s\\n' vmlinuz-* | sort -V | tail -n 1)
-cp "$4$5/$kernel" "$6/vmlinuz"
-initrd=$4$5/initrd.img-${kernel#vmlinuz-}
-[ ! -e "$initrd" ] || cp "$initrd" "$6/initrd.img"
+cp "$4$5/$7" "$6/vmlinuz"
+[ ! -e "$4$5/$8" ] || cp "$4$5/$8" "$6/initrd.img"
 """
 
 
@@ -42,13 +46,12 @@ def extract(disk: Path, kind: str, partitions: list[dict[str, Any]], into: Path)
     target = f"{disk}?offset={int(place['start'])}"
     folder = "/" if place["mount"] == "/boot" else "/boot"
     names = LISTED.findall(run(["debugfs", "-R", f"ls -p {folder}", target], check=False).stdout)
-    kernels = sorted((name for name in names if name.startswith("vmlinuz-")), key=_version)
-    if not kernels:
+    newest = kernels.newest(names)
+    if not newest:
         return None
     kernel, initrd = into / "vmlinuz", into / "initrd.img"
-    run(["debugfs", "-R", f"dump {folder}/{kernels[-1]} {kernel}", target], check=False)
-    wanted = "initrd.img-" + kernels[-1].removeprefix("vmlinuz-")
-    if wanted in names:
+    run(["debugfs", "-R", f"dump {folder}/{newest} {kernel}", target], check=False)
+    if (wanted := kernels.initrd(newest)) in names:
         run(["debugfs", "-R", f"dump {folder}/{wanted} {initrd}", target], check=False)
     if not kernel.is_file() or not kernel.stat().st_size:
         return None
@@ -60,13 +63,14 @@ def _mounted(disk: Path, place: dict[str, Any], into: Path) -> tuple[Path, Path 
     kind, folder = str(place["filesystem"]), "" if place["mount"] == "/boot" else "/boot"
     options = f"{OPTIONS[kind]},loop,offset={int(place['start'])},sizelimit={int(place['size'])}"
     (into / "mounted").mkdir()
-    words = [kind, options, str(disk), str(into / "mounted"), folder, str(into)]
-    done = run(namespace.apart(["sh", "-c", COPY, "sh", *words]), check=False)
+    words = ["sh", kind, options, str(disk), str(into / "mounted"), folder]
+    listed = run(namespace.apart(["sh", "-c", LIST, *words]), check=False)
+    newest = kernels.newest(listed.stdout.splitlines())
+    if listed.returncode != 0 or not newest:
+        return None
+    words += [str(into), newest, kernels.initrd(newest)]
+    done = run(namespace.apart(["sh", "-c", COPY, *words]), check=False)
     kernel, initrd = into / "vmlinuz", into / "initrd.img"
     if done.returncode != 0 or not kernel.is_file():
         return None
     return kernel, initrd if initrd.is_file() else None
-
-
-def _version(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
