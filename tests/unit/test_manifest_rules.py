@@ -49,6 +49,10 @@ WRONG = [
     (kvm(volume(), architecture="arm64", firmware="both"), "system.firmware", "no BIOS"),
     (kvm(volume(), architecture="arm64", bootloader="extlinux"), "system.bootloader", "does not boot arm64"),
     (kvm(volume(), architecture="armel"), "system.bootloader", "does not boot armel"),
+    (kvm(volume(), architecture="s390x", bootloader="systemd-boot"), "system.bootloader", "does not boot s390x"),
+    (kvm(volume(), architecture="ppc64el", bootloader="none", firmware="uefi"), "system.firmware", "no UEFI"),
+    (kvm(volume(), architecture="i386", release="trixie"), "system.release", "trixie has no kernel for i386"),
+    (kvm(volume(), architecture="riscv64", release="bookworm"), "system.release", "has no kernel for riscv64"),
     (kvm(volume(), bootloader="pvgrub"), "system.bootloader", "must be one of"),
     (kvm(volume(backing="ebs")), "volume.backing", "must be one of"),
     (kvm(volume(backing="lvm")), "volume.volumegroup", "lvm needs it"),
@@ -91,7 +95,11 @@ FINE = [
     kvm(volume("none"), bootloader="extlinux"),
     kvm(volume("msdos"), firmware="uefi"),
     kvm(volume(), bootloader="systemd-boot"),
-    kvm(volume(), architecture="riscv64"),
+    kvm(volume(), architecture="riscv64", release="trixie"),
+    kvm(volume(), architecture="i386", release="bookworm"),
+    kvm(volume(), architecture="i386", release="bullseye"),  # of which nothing is known
+    kvm(volume("none"), architecture="i386", release="sid", bootloader="none"),  # with a kernel from elsewhere
+    kvm(volume(), architecture="arm64", bootloader="none", firmware="uefi"),
     kvm(volume(), architecture="s390x", bootloader="none"),
     kvm({**volume(backing="lvm"), "volumegroup": "vg", "logicalvolume": "lv"}),
     ec2("pvm", "pvgrub", S3, bucket="some-bucket", region="eu-central-1"),

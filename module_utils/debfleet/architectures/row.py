@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+RELEASES = ("bookworm", "trixie", "forky", "sid")  # of which the table knows what is there
+
 
 @dataclass(frozen=True)
 class Firmware:
@@ -92,6 +94,7 @@ class Architecture:
     :param emulator: the program that emulates machines of it, from the first of the Debian `packages` that there is.
     :param machine_types: the kinds of machine it runs as; the first is the usual one.
     :param kernel_packages: the kernel that an image gets; the one for virtual machines where Debian has it.
+    :param kernel_in: those of RELEASES that have it.
     :param kernel_file: how the names of its kernels in /boot begin.
     :param bios: grub for the BIOS; None where there is no BIOS.
     :param efi: what there is for UEFI; None where Debian has none for it.
@@ -114,6 +117,7 @@ class Architecture:
     aliases: tuple[str, ...] = ()
     ec2: str = ""
     big_endian: bool = False
+    kernel_in: tuple[str, ...] = RELEASES
     kernel_file: str = "vmlinuz"
     bios: Grub | None = None
     efi: Efi | None = None

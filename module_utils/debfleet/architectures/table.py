@@ -62,6 +62,7 @@ ROWS = (
         packages=("qemu-system-x86",),
         machine_types=(_pc("q35", OVMF32), _pc("pc", OVMF32)),
         kernel_packages=("linux-image-686-pae",),
+        kernel_in=("bookworm",),
         bios=Grub("i386-pc", "grub-pc-bin"),
         efi=Efi("ia32", Grub("i386-efi", "grub-efi-ia32-bin")),
     ),
@@ -134,6 +135,7 @@ ROWS = (
             ),
         ),
         kernel_packages=("linux-image-rpi",),
+        kernel_in=("bookworm", "trixie"),
     ),
     Architecture(
         name="ppc64el",
@@ -164,6 +166,7 @@ ROWS = (
         packages=("qemu-system-riscv", "qemu-system-misc"),
         machine_types=(MachineType("virt", serial="ttyS0", cpu="rv64", firmware={"uefi": UBOOT_RISCV}),),
         kernel_packages=("linux-image-riscv64",),
+        kernel_in=("trixie", "forky", "sid"),
         kernel_file="vmlinux",
         efi=Efi("riscv64", Grub("riscv64-efi", "grub-efi-riscv64-bin")),
     ),

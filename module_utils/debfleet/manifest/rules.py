@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import sizes
+from ..architectures import RELEASES
 from ..architectures import TABLE as ARCHITECTURES
 from ..disk import combinations, limits
 from ..disk.combinations import BIOS, FIRMWARE_MAPS, TABLE, UEFI
@@ -146,7 +147,11 @@ def started(view: View) -> Iterator[Problem]:
     architecture, firmware = view.get("system", "architecture"), view.get("system", "firmware")
     kind, bootloader = view.get("volume", "partitions", "type"), view.get("system", "bootloader")
     keys = ("system", "firmware")
-    if not firmware or bootloader not in TABLE or not TABLE[bootloader].by_firmware:
+    if not firmware or bootloader not in TABLE:
+        return
+    if not TABLE[bootloader].by_firmware:
+        if architecture and firmware != "bios" and architecture not in UEFI:  # bios is whatever the machine has
+            yield view.wrong(keys, f"{architecture} has no UEFI", allowed=["bios"])
         return
     fit = [word for word, there in (("bios", BIOS), ("uefi", UEFI), ("both", BIOS)) if architecture in there]
     if architecture and firmware in ("bios", "both") and architecture not in BIOS and fit:
@@ -157,6 +162,17 @@ def started(view: View) -> Iterator[Problem]:
     if kind == "msdos" and kind not in FIRMWARE_MAPS[firmware]:
         yield view.wrong(keys, "one disk for BIOS and UEFI needs a GPT", allowed=["bios", "uefi"],
                          hint="or set volume.partitions.type to gpt")  # fmt: skip
+
+
+def kernel(view: View) -> Iterator[Problem]:
+    """A release without a kernel for the architecture, which only what is started with one from elsewhere can do."""
+    release, architecture = view.get("system", "release"), view.get("system", "architecture")
+    bootloader, row = view.get("system", "bootloader"), ARCHITECTURES.get(str(view.get("system", "architecture")))
+    if bootloader not in TABLE or not TABLE[bootloader].by_firmware or row is None or release not in RELEASES:
+        return
+    if release not in row.kernel_in:
+        said = f"Debian {release} has no kernel for {architecture}"
+        yield view.wrong(("system", "release"), said, allowed=list(row.kernel_in))
 
 
 def ec2(view: View) -> Iterator[Problem]:
@@ -295,6 +311,7 @@ RULES: tuple[Rule, ...] = (
     readable,
     subvolumes,
     started,
+    kernel,
     ec2,
     lvm,
     packages,
