@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from debfleet.common import masking
+from debfleet.common.architectures import TABLE
 from debfleet.common.folder import contents, metadata, packages, sbom
 from debfleet.common.journal import MASK
 
@@ -104,9 +105,22 @@ def test_a_kernel_that_is_not_compressed_lies_beside_the_image_like_any_other(tm
     (tmp_path / "boot").mkdir()
     for name in ("vmlinux-6.12.43-riscv64", "initrd.img-6.12.43-riscv64"):
         (tmp_path / "boot" / name).write_text(name)
-    contents.copy_kernel(tmp_path, "vmlinux-6.12.43-riscv64", tmp_path)
+    contents.copy_kernel(tmp_path, "vmlinux-6.12.43-riscv64", tmp_path, TABLE["riscv64"])
     assert (tmp_path / "vmlinuz").read_text() == "vmlinux-6.12.43-riscv64"
     assert (tmp_path / "initrd.img").read_text() == "initrd.img-6.12.43-riscv64"
+
+
+def test_the_device_trees_of_the_machines_lie_beside_their_kernel(tmp_path: Path) -> None:
+    (tmp_path / "boot").mkdir()
+    (tmp_path / "boot/vmlinuz-6.1-rpi").touch()
+    names = [one.device_tree for one in TABLE["armel"].machine_types if one.device_tree]
+    for name in [names[-1], "another.dtb"]:
+        for version in ("6.1-rpi", "6.0-rpi"):
+            path = tmp_path / f"usr/lib/linux-image-{version}" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{name} of {version}")
+    contents.copy_kernel(tmp_path, "vmlinuz-6.1-rpi", tmp_path, TABLE["armel"])
+    assert {path.name: path.read_text() for path in tmp_path.glob("*.dtb")} == {names[-1]: f"{names[-1]} of 6.1-rpi"}
 
 
 def test_the_bill_of_materials_is_valid(written: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import journal, kernels, masking, savings
+from ..architectures import Architecture, architecture
 from ..disk import ids, shrink
 from ..disk.formats import convert
 from . import metadata, packages, sbom
@@ -68,7 +69,7 @@ def write(folder: Path, source: Source, looked: Callable[[], object] = lambda: N
         ids.unify(image, backing, metadata.sha256(source.disk))
     kernel = next(reversed(kernels.within(source.tree)), None)
     if system["bootloader"] == "none" and kernel:
-        copy_kernel(source.tree, kernel, folder)
+        copy_kernel(source.tree, kernel, folder, architecture(system["architecture"]))
     journal.tell(f"computing the SHA-256 of {image.name}", 1, 4)
     with ThreadPoolExecutor(1) as beside:  # hashing leaves the interpreter to others
         hashed = beside.submit(metadata.sha256, image)
@@ -129,13 +130,18 @@ def place_raw(disk: Path, image: Path) -> None:
     convert(disk, image, "raw")
 
 
-def copy_kernel(tree: Path, kernel: str, folder: Path) -> None:
-    """Copy a kernel and its initramfs out of the tree's /boot, for who boots the image by them."""
+def copy_kernel(tree: Path, kernel: str, folder: Path, row: Architecture) -> None:
+    """Copy a kernel and its initramfs out of the tree's /boot, for who boots the image by them; and the device trees of
+    the machines that it is for, where the kernel has to be told of them.
+    """
     boot = tree / "boot"
     shutil.copyfile(boot / kernel, folder / "vmlinuz")
     initramfs = boot / kernels.initrd(kernel)
     if initramfs.is_file():
         shutil.copyfile(initramfs, folder / "initrd.img")
+    for name in filter(None, (machine.device_tree for machine in row.machine_types)):
+        for found in (tree / f"usr/lib/linux-image-{kernels.version(kernel)}").rglob(name):
+            shutil.copyfile(found, folder / name)
 
 
 def _json(path: Path, value: Any) -> None:
