@@ -136,6 +136,7 @@ def test_a_proof_keeps_to_its_schema_and_replaces_the_old_one(still: Any, tmp_pa
     schema = json.loads((repo / "schemas/proof.json").read_text())
     written = json.loads((folder / "proof.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(written)
+    assert written["architecture"] == "amd64"
     assert written["sha256"] == hashlib.sha256(BYTES).hexdigest()
     still.setattr(attempt.Attempt, "run", lambda *_: booted(False))
     with pytest.raises(FindingsError) as caught:

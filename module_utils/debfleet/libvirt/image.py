@@ -62,8 +62,8 @@ class ImageFolder:
 
     @property
     def architecture(self) -> Architecture:
-        """The row of the image's architecture."""
-        return architecture(str(self.system.get("architecture") or host().name))
+        """The row of the image's architecture: what its build says of it, which has seen the manifest."""
+        return architecture(str(self.metadata.get("architecture") or self.system.get("architecture") or host().name))
 
     def file(self) -> Path:
         """The image's file. Raises DebfleetError when it isn't there or there are several."""

@@ -88,6 +88,7 @@ def prove(folder: str | Path, options: Options, ledger: Ledger | None = None) ->
         "schema_version": 1,
         "sha256": digest,
         "file": image.file().name,
+        "architecture": image.architecture.name,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         **{key: boots[-1].to_dict()[key] for key in ("firmware", "accelerator", "token", "checks")},
         "boots": [boot.to_dict() for boot in boots],

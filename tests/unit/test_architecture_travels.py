@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One value, `system.architecture`, followed from the manifest to the machine: the plan, metadata.json and the list of
+packages and materials, the list of images, the domain, the proof.
+
+Stages that are still to come take it from metadata.json, as the domain does, and from nowhere else: registration gives
+EC2 its own name for it (`Architecture.ec2`, and refuses what has none), a task has it as `arch`, its queue is called
+df.task.<kind>.<arch>.<class>, and its result lies below /{run}/{kind}/{suite}/{arch}/. Each joins this test when it is
+there.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import folder_build
+import jsonschema
+import pytest
+from manifest_tools import accepted, check_data, good
+
+from debfleet.common.architectures import TABLE, Architecture
+from debfleet.common.folder import contents, listing
+from debfleet.common.libvirt.image import ImageFolder
+from debfleet.common.manifest.plan import plan
+from debfleet.controller import planning
+
+ROWS = pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.name)
+
+
+@pytest.fixture
+def declared(tmp_path: Path, row: Architecture) -> dict[str, Any]:
+    """The canonical manifest of an image that the hypervisor starts, for this architecture."""
+    volume = {"backing": "raw", "partitions": {"type": "none", "root": {"size": "1GiB"}}}
+    system = {"release": row.kernel_in[0], "architecture": row.name, "bootloader": "none"}
+    checked = check_data(tmp_path, good(name=f"small-{row.name}", system=system, volume=volume))
+    assert set(row.kernel_packages) <= set(plan(checked).packages)
+    return accepted(checked)
+
+
+@pytest.fixture
+def image(tmp_path: Path, row: Architecture, declared: dict[str, Any]) -> Path:
+    """Its finished folder."""
+    source = folder_build.source(tmp_path)
+    source.manifest.clear()  # type: ignore[attr-defined]
+    source.manifest.update(declared)  # type: ignore[attr-defined]
+    for path in (source.tree / "boot").glob("vmlinuz-*"):
+        path.rename(path.with_name(path.name.replace("vmlinuz", row.kernel_file)))
+    folder = tmp_path / "build" / declared["name"]
+    folder.mkdir(parents=True)
+    contents.write(folder, source)
+    return folder
+
+
+@ROWS
+def test_from_the_manifest_to_the_machine(
+    tmp_path: Path, repo: Path, row: Architecture, declared: dict[str, Any], image: Path
+) -> None:
+    described = planning.describe(declared, tmp_path)
+    assert described["kernel_packages"] == list(row.kernel_packages)
+    assert row.machine.serial in described["console_arguments"]
+
+    metadata = json.loads((image / "metadata.json").read_text())
+    jsonschema.validate(metadata, json.loads((repo / "schemas/metadata.json").read_text()))
+    assert metadata["architecture"] == row.name
+    assert metadata["kernel"] == folder_build.KERNELS[1]
+    assert (image / "vmlinuz").is_file()
+    assert json.loads((image / "packages.json").read_text())["architecture"] == row.name
+
+    (listed,) = listing.builds(image.parent)
+    assert (listed.state, listed.architecture) == ("ok", row.name)
+    assert row.name in listing.to_text([listed]).splitlines()[1].split()
+
+    found = ImageFolder.read(image)
+    assert found.architecture is row
+    assert found.expected().architecture == row.name
+    assert found.expected().serial == row.machine.serial
+
+
+@pytest.mark.parametrize("row", [TABLE["armhf"]], ids=["armhf"])
+def test_the_machine_is_of_what_was_built_whatever_its_manifest_says(image: Path) -> None:
+    path = image / "manifest.json"
+    told = json.loads(path.read_text())
+    told["system"]["architecture"] = "amd64"
+    path.write_text(json.dumps(told))
+    assert ImageFolder.read(image).architecture.name == "armhf"
