@@ -51,6 +51,11 @@ molecule: setup ## only the roles' tests
 test-builder-full: setup ## build and boot every bootloader, firmware, map and root filesystem together (hours)
 	@$(python) -m pytest -n 2 --dist load tests/integration/builder_table.py $(PYTEST_ARGS)
 
+.PHONY: test-architectures-full
+test-architectures-full: setup ## build and boot the manifests of every architecture, tell how far each comes (hours)
+	@status=0; $(python) -m pytest -n 2 --dist load tests/integration/architectures_full.py $(PYTEST_ARGS) || \
+	  status=$$?; $(python) -m debfleet.docs.architectures; exit $$status
+
 .PHONY: test-reproducible
 test-reproducible: setup ## build whole images twice, and see that they are the same, byte by byte (a quarter of an hour)
 	@$(python) -m pytest tests/integration/reproducible_full.py $(PYTEST_ARGS)
