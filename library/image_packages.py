@@ -139,7 +139,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import journal
-from ansible.module_utils.debfleet.bootstrap import locked, mirror, resolve, resolved
+from ansible.module_utils.debfleet.bootstrap import locked, mirror, nearby, resolve, resolved
 from ansible.module_utils.debfleet.bootstrap.image import ImageApt
 from ansible.module_utils.debfleet.bootstrap.prepare import prepare
 from ansible.module_utils.debfleet.bootstrap.tree import archive_digest, released
@@ -206,6 +206,8 @@ def read_current(params: Params, folder: Path) -> dict[str, Any]:
         found = resolve.resolve(ready.apt, tree, wanted, standard=standard)
         if params.cache:
             resolved.keep(ready.apt, tree, wanted, found, standard=standard)
+    words = resolve.asked_words(ready.apt, tree, wanted, standard=standard)
+    nearby.note(ready.apt, words, ((package.name, package.version) for package in found))
     if lock and (drift := locked.drift(lock, found)):
         raise locked.DriftError(Path(str(params.locked)), drift)
     return {

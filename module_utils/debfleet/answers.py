@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from . import journal
 
 FILE = "answers.json"
+_WRITING = threading.Lock()
 
 
 def once(question: str, ask: Callable[[], str]) -> str:
@@ -21,13 +24,18 @@ def once(question: str, ask: Callable[[], str]) -> str:
     if folder is None:
         return ask()
     path = folder / FILE
+    if (answer := _known(path).get(question)) is None:
+        answer = ask()
+        with _WRITING:  # threads ask beside each other
+            new = folder / f"{FILE}.{os.getpid()}"
+            new.write_text(json.dumps({**_known(path), question: answer}), encoding="utf-8")
+            new.replace(path)
+    return answer
+
+
+def _known(path: Path) -> dict[str, str]:
     try:
         known: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
-        known = {}
-    if question not in known:
-        known[question] = ask()
-        new = folder / f"{FILE}.{os.getpid()}"
-        new.write_text(json.dumps(known), encoding="utf-8")
-        new.replace(path)
-    return known[question]
+        return {}
+    return known

@@ -12,7 +12,7 @@ import pytest
 from local_repository import Repository, make_deb
 
 from debfleet.common import journal
-from debfleet.common.bootstrap import indices, mirror
+from debfleet.common.bootstrap import indices, mirror, nearby
 from debfleet.common.bootstrap.image import ImageApt
 from debfleet.common.bootstrap.indices import ResolveError
 from debfleet.common.bootstrap.prepare import Ready, prepare
@@ -242,3 +242,29 @@ def test_indices_are_got_once_a_build(tmp_path: Path, repository: Repository) ->
     log = (build / journal.LOG).read_text()
     assert log.count("apt-get -o APT::Status-Fd") == 1
     assert "packages come from the manifest's mirror" in log
+
+
+def test_the_same_is_resolved_with_few_packages_as_with_all(
+    tmp_path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = [
+        ("web", {"Depends": "mail-agent, db | other-db", "Recommends": "docs"}),
+        ("first-mail", {"Provides": "mail-agent", "Conflicts": "db"}),
+        ("second-mail", {"Provides": "mail-agent", "Depends": "db"}),
+        *(("db", {}), ("other-db", {}), ("docs", {}), ("far", {"Provides": "mail"})),
+    ]
+    repository.publish("many", [make_deb(tmp_path, name, "1.0", fields=more) for name, more in fields])
+    asks = (["web"], ["web", "other-db"], ["web", "second-mail"], ["mail-agent"], ["web", "first-mail", "db"])
+    said = []
+    for whole in (False, True):
+        if whole:
+            monkeypatch.setattr(nearby, "near", lambda *_, **__: None)
+        made = ready(tmp_path / f"build-{whole}", repository, "many")
+        for asked in asks:
+            try:
+                said.append(str(versions(resolve(made.apt, tree("many"), {"packages.install": asked}))))
+            except ResolveError as error:
+                said.append(str(error))
+    assert said[: len(asks)] == said[len(asks) :] and "can't be installed" in said[-1]
+    (index,) = (tmp_path / "build-False/apt/near").glob("*_Packages")
+    assert "Package: far" not in index.read_text()

@@ -22,6 +22,8 @@ class Machine:
         self.real.mkdir()
         for script in (self.later / "bin").iterdir():
             text = script.read_text().replace(deferred.INSIDE, str(self.later))
+            text = text.replace("/etc/ca-certificates/update.d", str(folder / "hooks"))
+            text = text.replace("/usr/bin/curl /usr/bin/wget", f"{folder}/curl {folder}/wget")
             script.write_text(text.replace(f"PATH={deferred.PATH}", f"PATH={self.real}:{deferred.PATH}"))
 
     def program(self, name: str, text: str) -> None:
@@ -52,6 +54,17 @@ def test_calls_of_one_program_run_one_at_a_time(machine: Machine, tmp_path: Path
     machine.program("localedef", f"echo begin >> {tmp_path}/order; sleep 0.2; echo end >> {tmp_path}/order")
     assert machine.install("localedef a; localedef b") == 0
     assert (tmp_path / "order").read_text() == "begin\nend\n" * 2
+
+
+@pytest.mark.parametrize("needed", ["", "hooks/java", "curl", "wget"])
+def test_certificates_are_made_at_once_where_they_may_be_needed(machine: Machine, tmp_path: Path, needed: str) -> None:
+    machine.program("update-ca-certificates", f"sleep 0.2; echo certificates >> {tmp_path}/order")
+    (tmp_path / "hooks").mkdir()
+    if needed:
+        (tmp_path / needed).touch()
+    assert machine.install(f"update-ca-certificates; echo script >> {tmp_path}/order") == 0
+    order = (tmp_path / "order").read_text().split()
+    assert order == (["certificates", "script"] if needed else ["script", "certificates"])
 
 
 def test_byte_code_is_compiled_on_every_processor_and_all_else_on_one(machine: Machine) -> None:

@@ -119,12 +119,12 @@ def test_apt_is_found_again(tmp_path: Path) -> None:
 def test_why_an_installation_failed() -> None:
     said = "Created symlink.\nno luck\ndpkg: error processing package x (--configure):\n exit status 7\n"
     said += "E: Sub-process env returned 1"
-    assert apt.reasons(said).splitlines()[1:] == [
+    assert status.reasons(said).splitlines()[1:] == [
         "no luck",
         "dpkg: error processing package x (--configure):",
         " exit status 7",
     ]
-    assert apt.reasons("Reading\nE: Unable to locate package x\n") == "E: Unable to locate package x"
+    assert status.reasons("Reading\nE: Unable to locate package x\n") == "E: Unable to locate package x"
 
 
 def test_the_archives_sources_without_the_further_ones() -> None:

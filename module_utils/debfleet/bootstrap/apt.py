@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..epoch import variables as times
@@ -37,6 +37,7 @@ class Apt:
     :param sources: entries in the one-line format; empty before the mirror was looked at.
     :param settings: lines of apt.conf that hold while building, of the building machine or none.
     :param own: whether the building machine's mirror is used, and with it its credentials (auth.conf).
+    :param lists: the folder of lists that is read, in its corner: all that was got, or a part of them (nearby.py).
     """
 
     folder: Path
@@ -46,6 +47,12 @@ class Apt:
     settings: tuple[str, ...] = ()
     recommends: bool = False
     own: bool = False
+    lists: str = "lists"
+
+    @property
+    def cache(self) -> Path:
+        """Where apt keeps what it has read of the lists."""
+        return self.folder / ("cache" if self.lists == "lists" else f"{self.lists}.cache")
 
     def save(self) -> None:
         """Leave this for later steps of the build."""
@@ -101,8 +108,8 @@ def configuration(apt: Apt, root: Path | None) -> str:
         f'Dir "{tree}";',
         f'Dir::State "{tree}/var/lib/apt";',
         f'Dir::State::status "{tree}/var/lib/dpkg/status";',
-        f'Dir::State::lists "{at}/lists";',
-        f'Dir::Cache "{at}/cache";',
+        f'Dir::State::lists "{at / apt.lists}";',
+        f'Dir::Cache "{apt.cache}";',
         f'Dir::Cache::archives "{tree / ARCHIVES if root else at / "archives"}";',
         f'Dir::Log "{at}/log";',
         f'Dir::Etc::sourcelist "{at}/sources.list";',
@@ -128,7 +135,7 @@ def locked(apt: Apt) -> list[str]:
 def lay_out(apt: Apt, root: Path | None = None) -> Path:
     """Make apt's folders and write its configuration. Returns the path of the apt.conf, for APT_CONFIG."""
     at = apt.folder
-    for name in ("lists/partial", "archives/partial", "cache", "log", "none", "trusted.gpg.d", "preferences.d"):
+    for name in ("lists/partial", "archives/partial", apt.cache, "log", "none", "trusted.gpg.d", "preferences.d"):
         (at / name).mkdir(parents=True, exist_ok=True)
     if root is None:
         (at / "empty/var/lib/apt").mkdir(parents=True, exist_ok=True)
@@ -155,7 +162,8 @@ def update(apt: Apt) -> Done:
     conf = lay_out(apt)
     with status.told("getting the package lists") as fd:
         return run(
-            ["apt-get", "-o", f"APT::Status-Fd={fd}", "update"],
+            # what is made of the lists is left to who asks for it
+            ["apt-get", "-o", f"APT::Status-Fd={fd}", "-o", "pkgCacheFile::Generate=false", "update"],
             env={"APT_CONFIG": str(conf), "TMPDIR": str(apt.folder)},
             check=False,
             pass_fds=[fd],
@@ -178,6 +186,7 @@ def install(
     standard: bool = False,
     upgrade: bool = False,
     env: Mapping[str, str] | None = None,
+    lists: str = "lists",
 ) -> Installed:
     """Install packages into a tree that this build bootstrapped.
 
@@ -185,9 +194,10 @@ def install(
     :param build: the folder of the build, where the bootstrap left apt's corner.
     :param standard: install every package of priority standard too.
     :param upgrade: bring what is installed to the newest version first (dist-upgrade).
+    :param lists: which of apt's folders of lists have the packages (nearby.py).
     :raises DebfleetError: naming the package that could not be installed; the tree is then as dpkg left it.
     """
-    apt, root, start = Apt.load(build), Path(root).resolve(), time.monotonic()
+    apt, root, start = replace(Apt.load(build), lists=lists), Path(root).resolve(), time.monotonic()
     wanted = [*packages, *([standard_pattern(apt)] if standard else [])]
     with _archives(apt, root) as binds:
         names = [_inside(package, apt, root) for package in wanted]
@@ -284,15 +294,5 @@ def _run(apt: Apt, root: Path, words: Sequence[str], binds: Mapping[str, str], e
         try:
             run_around_root(root, command, binds=binds, shown=["apt-get", *words], pass_fds=[fd])
         except CommandError as error:
-            raise DebfleetError(f"apt could not {words[0]} packages", why=reasons(error.output)) from error
+            raise DebfleetError(f"apt could not {words[0]} packages", why=status.reasons(error.output)) from error
     deferred.look(later)
-
-
-def reasons(output: str) -> str:
-    """The lines that say why: dpkg's error with the words of the script before it, else what apt calls errors."""
-    lines = [line for line in output.splitlines() if line.strip() and "Sub-process env returned" not in line]
-    at = next((number for number, line in enumerate(lines) if line.startswith("dpkg: error")), None)
-    if at is not None:
-        return "\n".join(lines[max(0, at - 6) : at + 15])
-    found = [line for line in lines if re.match(r"(E: |Err:| \S+ : (Pre-)?Depends:)", line)]
-    return "\n".join(found or lines[-15:])

@@ -20,14 +20,23 @@ from ..namespace import ENVIRONMENT
 INSIDE = "/run/.deferred"
 PATH = ENVIRONMENT["PATH"]
 # What each makes is used by nobody before the packages are installed: compiled locales, the kernel's list of modules,
-# Python's byte code.
-PROGRAMS = ("localedef", "depmod", "py3compile")
+# Python's byte code, the list of trusted certificates.
+PROGRAMS = ("localedef", "depmod", "py3compile", "update-ca-certificates")
 SIDE_BY_SIDE = ("py3compile",)
+# Certificates are made at once where others may need them while packages are installed: hooks of other packages, and
+# programs with which a maintainer script may get something from the net.
+AT_ONCE = """\
+case $real in */update-ca-certificates)
+  for one in /etc/ca-certificates/update.d/* /usr/bin/curl /usr/bin/wget; do
+    if [ -e "$one" ]; then flock "$here/pending" true; exec "$real" "$@"; fi
+  done ;;
+esac"""
 STUB = f"""\
 #!/bin/sh
 here={INSIDE} PATH={PATH}
 real=$(command -v "${{0##*/}}") || exit 0
 command -v flock >/dev/null || exec "$real" "$@"
+{AT_ONCE}
 exec 9>>"$here/pending"
 flock --shared 9
 (

@@ -19,6 +19,7 @@ from ..errors import FindingsError
 from . import apt as apt_
 from .apt import Apt
 from .mirror import Mirrors, hidden
+from .outline import outline
 from .sources import Source
 
 SUITES = ("oldstable", "stable", "testing", "unstable", "experimental", "bookworm", "trixie", "forky", "sid")  # likely
@@ -133,7 +134,8 @@ def _has(source: Source, found: dict[tuple[str, str, str], str]) -> bool:
 def _found(apt: Apt) -> dict[tuple[str, str, str], str]:
     """For each index that was got (address, suite, component): the codename of its suite."""
     found = {}
-    for line in apt_.ask(apt, ["apt-get", "indextargets", "--format", TARGETS]).stdout.splitlines():
+    options = outline(apt.folder / "lists", apt.folder / "outline")
+    for line in apt_.ask(apt, ["apt-get", *options, "indextargets", "--format", TARGETS]).stdout.splitlines():
         uri, release, codename, component, identifier, filename = line.split("|")
         if identifier == "Packages" and Path(filename).exists():
             flat = release.endswith("/")

@@ -20,6 +20,7 @@ from .. import journal
 from ..answers import once
 from ..errors import DebfleetError
 from ..run import find, run
+from .outline import targets_of_machine
 from .sources import Source, parse_lines, signed_by_of
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -104,7 +105,7 @@ class Mirrors:
 
 def index_targets() -> str:
     """Every index that apt of this machine knows, a line each in the form of TARGETS."""
-    return once("apt-get indextargets", lambda: run(["apt-get", "indextargets", "--format", TARGETS]).stdout)
+    return once("apt-get indextargets", lambda: targets_of_machine(TARGETS))
 
 
 def read_builder() -> Builder:

@@ -16,6 +16,7 @@ from .apt import Apt
 from .image import ImageApt
 from .indices import Indices
 from .mirror import Mirrors, Wish
+from .tree import version
 
 NOTE = "indices.json"
 TRUSTED = Path("/etc/apt/trusted.gpg.d")
@@ -44,10 +45,20 @@ def prepare(
     :raises ResolveError: when a suite, component or architecture isn't on its mirror.
     :raises DebfleetError: when there is no mirror, or a key or source line of the manifest can't be read.
     """
-    with ThreadPoolExecutor() as both:  # each asks programs that take a while
-        builder = both.submit(mirror.read_builder)
-        default = both.submit(mirror.tool_default, wish.suite, wish.components)
-    mirrors = mirror.plan(wish, builder.result(), default.result())
+    with ThreadPoolExecutor() as aside:  # the tool takes its time to answer, and is seldom asked where packages are
+        default = aside.submit(mirror.tool_default, wish.suite, wish.components)
+        aside.submit(version, wish.tool)  # asked for later
+        builder = mirror.read_builder()
+        known = wish.bootstrap_mirror or wish.mirror or builder.main(wish.suite)
+        mirrors = mirror.plan(wish, builder, () if known else default.result())
+        got = _got(build, mirrors, wish, architecture, declared, recommends=recommends, cache=cache)
+        return Ready(got, mirror.plan(wish, builder, default.result()))
+
+
+def _got(
+    build: Path, mirrors: Mirrors, wish: Wish, architecture: str, declared: ImageApt, *, recommends: bool, cache: bool
+) -> Indices:  # fmt: skip
+    """The indices, in apt's corner of the build."""
     extra = declared.with_mirror(mirrors.needed.uri).repositories()
     apt = Apt(
         apt_.folder_of(build),
@@ -66,7 +77,7 @@ def prepare(
     asked += [mirrors.needed.line(), *(source.line() for source in extra)]
     known = _known(apt, asked)
     if known:
-        return Ready(known, mirrors)
+        return known
     for line in mirror.told(mirrors):
         journal.log(line)
     if cache:
@@ -76,7 +87,7 @@ def prepare(
         kept_lists.keep(apt, asked)
     note = {"asked": asked, "codename": got.codename, "pockets": got.pockets}
     (apt.folder / NOTE).write_text(json.dumps(note), encoding="utf-8")
-    return Ready(got, mirrors)
+    return got
 
 
 def _trust(folder: Path, wish: Wish, mirrors: Mirrors) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..run import CommandError, run
 from . import apt as apt_
+from . import nearby, status
 from .apt import Apt, is_file
 from .indices import Problem, ResolveError
 from .variant import Tree, base_set
@@ -59,7 +60,10 @@ def resolve(apt: Apt, tree: Tree, wanted: Mapping[str, Sequence[str]], *, standa
         if f"{path}[{number}]" not in bad
     }
     base = base_set(tree) + ([apt_.standard_pattern(apt)] if standard else [])
-    done = apt_.ask(apt, ["apt-get", "install", "-s", *base, *_unique(kept.values())], check=False)
+    asker = nearby.near(apt, tree, list(kept.values()), standard=standard) or apt
+    done = apt_.ask(asker, ["apt-get", "install", "-s", *base, *_unique(kept.values())], check=False)
+    if done.returncode and asker is not apt:  # what is wrong with it, all lists tell
+        asker, done = apt, apt_.ask(apt, done.argv, check=False)
     if done.returncode:
         found = unknown(done.stderr, kept, lambda: _names(apt))
         problems += found
@@ -70,7 +74,13 @@ def resolve(apt: Apt, tree: Tree, wanted: Mapping[str, Sequence[str]], *, standa
             problems += unmet(f"{done.stdout}\n{done.stderr}")
     if problems:
         raise ResolveError(problems)
-    return _described(apt, done.stdout, [package for package in kept.values() if is_file(package)])
+    return _described(asker, done.stdout, [package for package in kept.values() if is_file(package)])
+
+
+def asked_words(apt: Apt, tree: Tree, wanted: Mapping[str, Sequence[str]], *, standard: bool = False) -> list[str]:
+    """All that apt-get install is told when these are resolved."""
+    packages = [package for packages in wanted.values() for package in packages]
+    return [*base_set(tree), *tree.include, *packages, *([apt_.standard_pattern(apt)] if standard else [])]
 
 
 def _unique(words: Iterable[str]) -> list[str]:
@@ -151,7 +161,7 @@ def unmet(said: str) -> list[Problem]:
             problems.append(Problem(f"{name} can't be installed", more[1].strip()))
         else:
             name = ""
-    return problems or [Problem("apt can't put these packages together", apt_.reasons(said))]
+    return problems or [Problem("apt can't put these packages together", status.reasons(said))]
 
 
 def _described(apt: Apt, said: str, files: Sequence[str]) -> list[Package]:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""apt's own progress (APT::Status-Fd), told as the build's."""
+"""What apt says: its own progress (APT::Status-Fd), told as the build's, and why it failed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -48,3 +49,13 @@ def parse_status(line: str) -> tuple[str, float] | None:
         return None
     text = words[3].strip()
     return (text[:1].lower() + text[1:], max(0.0, min(percent, 100.0))) if text else None
+
+
+def reasons(output: str) -> str:
+    """The lines that say why: dpkg's error with the words of the script before it, else what apt calls errors."""
+    lines = [line for line in output.splitlines() if line.strip() and "Sub-process env returned" not in line]
+    at = next((number for number, line in enumerate(lines) if line.startswith("dpkg: error")), None)
+    if at is not None:
+        return "\n".join(lines[max(0, at - 6) : at + 15])
+    found = [line for line in lines if re.match(r"(E: |Err:| \S+ : (Pre-)?Depends:)", line)]
+    return "\n".join(found or lines[-15:])

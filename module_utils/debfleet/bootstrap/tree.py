@@ -24,10 +24,10 @@ from ..mounts import empty
 from ..namespace import apart
 from ..run import CommandError, find, run
 from . import apt as apt_
-from . import debootstrap, image, mmdebstrap
+from . import debootstrap, image, mmdebstrap, nearby, status
 from .apt import NO_INITRAMFS, Apt
 from .sources import parse_line
-from .variant import Tree
+from .variant import Tree, base_set
 
 MARKER = "bootstrap.json"
 DATE = re.compile(r"^Date: (.+)$", re.MULTILINE)
@@ -173,8 +173,9 @@ def _claim(tree: Tree, folder: Path) -> None:
 
 
 def _by_mmdebstrap(tree: Tree, how: How, apt: Apt) -> None:
+    lists = nearby.chosen(apt, [*base_set(tree), *tree.include]).lists
     settings = [
-        f'Dir::State::lists "{apt.folder}/lists";',
+        f'Dir::State::lists "{apt.folder / lists}";',
         f'Dir::Etc::preferencesparts "{apt.folder}/preferences.d";',
         'APT::Sandbox::User "root";',
         *(['Dir::Etc::netrc "/etc/apt/auth.conf";', 'Dir::Etc::netrcparts "/etc/apt/auth.conf.d";'] if apt.own else []),
@@ -216,7 +217,7 @@ def _tool(command: Sequence[str], feed: Callable[[str], None], env: Mapping[str,
     try:
         run(apart(command), shown=command, env={**NO_INITRAMFS, **epoch.variables(), **(env or {})}, on_line=feed)
     except CommandError as error:
-        raise DebfleetError(f"{command[0]} could not make the tree", why=apt_.reasons(error.output)) from error
+        raise DebfleetError(f"{command[0]} could not make the tree", why=status.reasons(error.output)) from error
 
 
 def _tarball(how: How, wanted: str) -> Path | None:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ..bootstrap import apt
+from ..bootstrap import apt, nearby
+from ..bootstrap.apt import Apt
 from ..errors import DebfleetError
 from .request import Tree, expect_list
 
@@ -19,7 +19,7 @@ def check(value: Any) -> None:
 def install(tree: Tree, value: list[str]) -> None:
     """Install them with what they depend on."""
     if value:
-        apt.install(tree.root, value, build=_build(tree))
+        _install(tree, value)
 
 
 def check_standard(value: Any) -> None:
@@ -30,10 +30,13 @@ def check_standard(value: Any) -> None:
 
 def install_standard(tree: Tree, value: bool) -> None:
     """Install every package of priority standard."""
-    apt.install(tree.root, [], build=_build(tree), standard=True)
+    _install(tree, [], standard=True)
 
 
-def _build(tree: Tree) -> Path:
+def _install(tree: Tree, names: list[str], *, standard: bool = False) -> None:
     if tree.build is None:
         raise DebfleetError("packages can be installed only in a build: apt's settings lie in its folder")
-    return tree.build
+    known = Apt.load(tree.build)
+    words = [*names, *([apt.standard_pattern(known)] if standard else [])]
+    lists = nearby.chosen(known, words).lists
+    apt.install(tree.root, names, build=tree.build, standard=standard, lists=lists)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debfleet.common.bootstrap import apt as apt_
+from debfleet.common.bootstrap import status as apt_status
 from debfleet.common.bootstrap.apt import NO_INITRAMFS, Apt
 from debfleet.common.bootstrap.sources import parse_line
 from debfleet.common.errors import DebfleetError
@@ -104,7 +105,7 @@ class Inside:
         try:
             apt_.ask(apt, [*argv, "--download-only", "install", *PACKAGES], root=self.root)
         except CommandError as error:
-            why = apt_.reasons(error.output)
+            why = apt_status.reasons(error.output)
             raise DebfleetError("could not get a Python to run the playbook with", why=why) from error
         for deb in sorted(debs.glob("*.deb")):
             run(["dpkg-deb", "--extract", deb, folder])
