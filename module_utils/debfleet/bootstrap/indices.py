@@ -24,6 +24,7 @@ from .sources import Source
 
 SUITES = ("oldstable", "stable", "testing", "unstable", "experimental", "bookworm", "trixie", "forky", "sid")  # likely
 TARGETS = "$(REPO_URI)|$(RELEASE)|$(CODENAME)|$(COMPONENT)|$(IDENTIFIER)|$(FILENAME)"
+KINDS = {"Packages": "deb", "Sources": "deb-src"}  # the entry of apt's sources that brings each index
 TRIES = 3
 PAUSE = 5.0  # seconds between tries where the mirror is being synchronised
 SYNC = ("Hash Sum mismatch", "File has unexpected size", "Mirror sync in progress", "Writing more data than expected")
@@ -66,15 +67,16 @@ class Indices:
     pockets: tuple[str, ...]
 
 
-def get(apt: Apt, mirrors: Mirrors, extra: Sequence[Source] = ()) -> Indices:
+def get(apt: Apt, mirrors: Mirrors, extra: Sequence[Source] = (), index: str = "Packages") -> Indices:
     """Get the indices of a build's sources.
 
     :param extra: the manifest's further repositories; each must be there.
+    :param index: what is got: Packages, or Sources.
     :returns: with a pocket where the mirror has it.
     :raises ResolveError: naming every suite, component and architecture that isn't there.
     """
     candidates = [mirrors.needed, *(source for pocket in mirrors.pockets for source in pocket), *extra]
-    asked = replace(apt, sources=tuple(copied(source).line() for source in candidates))
+    asked = replace(apt, sources=tuple(replace(copied(source), kind=KINDS[index]).line() for source in candidates))
     for line in (f"asking for {hidden(line)}" for line in asked.sources):
         journal.log(line)
     found: dict[tuple[str, str, str], str] = {}
@@ -82,7 +84,7 @@ def get(apt: Apt, mirrors: Mirrors, extra: Sequence[Source] = ()) -> Indices:
     for left in reversed(range(TRIES)):
         done = apt_.update(asked)
         said = f"{done.stdout}\n{done.stderr}"
-        found = _found(asked)
+        found = _found(asked, index)
         # A pocket that isn't there is no reason to try again; one whose index fails its hash is.
         if done.returncode == 0 or not left or not any(word in said for word in SYNC):
             break
@@ -107,7 +109,7 @@ def get(apt: Apt, mirrors: Mirrors, extra: Sequence[Source] = ()) -> Indices:
         raise ResolveError(_once(problems))
     used += extra
     codename = next(name for key, name in found.items() if key[:2] == _key(mirrors.needed, "")[:2])
-    ready = replace(asked, sources=tuple(copied(source).line() for source in used))
+    ready = replace(asked, sources=tuple(replace(copied(source), kind=KINDS[index]).line() for source in used))
     ready.save()
     apt_.lay_out(ready)
     return Indices(ready, codename or mirrors.needed.suite, tuple(pockets))
@@ -131,13 +133,13 @@ def _has(source: Source, found: dict[tuple[str, str, str], str]) -> bool:
     return any(_key(source, component) in found for component in source.components)
 
 
-def _found(apt: Apt) -> dict[tuple[str, str, str], str]:
+def _found(apt: Apt, index: str) -> dict[tuple[str, str, str], str]:
     """For each index that was got (address, suite, component): the codename of its suite."""
     found = {}
     options = outline(apt.folder / "lists", apt.folder / "outline")
     for line in apt_.ask(apt, ["apt-get", *options, "indextargets", "--format", TARGETS]).stdout.splitlines():
         uri, release, codename, component, identifier, filename = line.split("|")
-        if identifier == "Packages" and Path(filename).exists():
+        if identifier == index and Path(filename).exists():
             flat = release.endswith("/")
             key = (uri.rstrip("/"), release, "" if flat else component)
             found[key] = "" if codename.startswith("$(") else codename

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import journal
@@ -36,12 +36,22 @@ class Ready:
 
 
 def prepare(
-    build: Path, wish: Wish, architecture: str, declared: ImageApt, *, recommends: bool = False, cache: bool = False
+    build: Path,
+    wish: Wish,
+    architecture: str,
+    declared: ImageApt,
+    *,
+    recommends: bool = False,
+    cache: bool = False,
+    index: str = "Packages",
+    pockets: bool = True,
 ) -> Ready:
     """Make apt ready in the build's folder; a second call with the same wish gets nothing again.
 
     :param recommends: whether recommended packages are installed too; not by default, as the older tool.
     :param cache: whether the indices begin as an earlier build left them, so that only what has changed is got.
+    :param index: what is got: Packages, or Sources.
+    :param pockets: whether the suite's updates and security pockets come along.
     :raises ResolveError: when a suite, component or architecture isn't on its mirror.
     :raises DebfleetError: when there is no mirror, or a key or source line of the manifest can't be read.
     """
@@ -51,13 +61,22 @@ def prepare(
         builder = mirror.read_builder()
         known = wish.bootstrap_mirror or wish.mirror or builder.main(wish.suite)
         mirrors = mirror.plan(wish, builder, () if known else default.result())
-        got = _got(build, mirrors, wish, architecture, declared, recommends=recommends, cache=cache)
+        mirrors = mirrors if pockets else replace(mirrors, pockets=())
+        got = _got(build, mirrors, wish, architecture, declared, index, recommends=recommends, cache=cache)
         return Ready(got, mirror.plan(wish, builder, default.result()))
 
 
 def _got(
-    build: Path, mirrors: Mirrors, wish: Wish, architecture: str, declared: ImageApt, *, recommends: bool, cache: bool
-) -> Indices:  # fmt: skip
+    build: Path,
+    mirrors: Mirrors,
+    wish: Wish,
+    architecture: str,
+    declared: ImageApt,
+    index: str,
+    *,
+    recommends: bool,
+    cache: bool,
+) -> Indices:
     """The indices, in apt's corner of the build."""
     extra = declared.with_mirror(mirrors.needed.uri).repositories()
     apt = Apt(
@@ -72,7 +91,7 @@ def _got(
     image.write_keys(apt.folder / "trusted.gpg.d", declared)
     image.write_preferences(apt.folder / "preferences.d", declared)
     _trust(apt.folder / "trusted.gpg.d", wish, mirrors)
-    asked = [wish.suite, architecture, recommends, *apt.settings]
+    asked = [wish.suite, architecture, recommends, index, *apt.settings]
     asked += [source.line() for pocket in mirrors.pockets for source in pocket]
     asked += [mirrors.needed.line(), *(source.line() for source in extra)]
     known = _known(apt, asked)
@@ -82,7 +101,7 @@ def _got(
         journal.log(line)
     if cache:
         kept_lists.seed(apt, asked)
-    got = indices.get(apt, mirrors, extra)
+    got = indices.get(apt, mirrors, extra, index)
     if cache:
         kept_lists.keep(apt, asked)
     note = {"asked": asked, "codename": got.codename, "pockets": got.pockets}

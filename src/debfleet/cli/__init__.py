@@ -26,6 +26,7 @@ from debfleet.common.run import raise_on_signals
 NOUNS = {
     "manifest": "check the declaration of an image, and plan its build",
     "image": "look into images, list, compare and enter them",
+    "tasks": "lists of tasks: make, merge, check, show",
     "doctor": "what this machine lacks, and the command that mends it",
 }
 
