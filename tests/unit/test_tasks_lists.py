@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -248,14 +249,16 @@ def test_merge_at_the_prompt(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "2 tasks" in said.err
 
 
-def test_validate_at_the_prompt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_at_the_prompt(repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
     lines.write([task()], str(good))
     bad.write_text('{"kind": "rebuild"}\n')
     assert cli.main(["tasks", "validate", str(good)]) == 0
     assert capsys.readouterr().out == f"{good}: right, 1 tasks\n"
     assert cli.main(["tasks", "validate", "--json", str(good), str(bad)]) == 1
-    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    said = json.loads(capsys.readouterr().out)
+    jsonschema.validate(said, json.loads((repo / "schemas/task-check.json").read_text()))
+    (error,) = said["errors"]
     assert (error["file"], error["line"]) == (str(bad), 1)
     assert cli.main(["tasks", "show", str(bad)]) == 1
     assert "it has no suite" in capsys.readouterr().err

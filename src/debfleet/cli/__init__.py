@@ -26,7 +26,8 @@ from debfleet.common.run import raise_on_signals
 NOUNS = {
     "manifest": "check the declaration of an image, and plan its build",
     "image": "look into images, list, compare and enter them",
-    "tasks": "lists of tasks: make, merge, check, show",
+    "tasks": "lists of tasks: make, merge, check, show, submit",
+    "queue": "what waits, runs, is done and failed",
     "doctor": "what this machine lacks, and the command that mends it",
 }
 

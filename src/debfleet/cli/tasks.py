@@ -12,6 +12,7 @@ from typing import Any
 
 from debfleet.common.errors import FINDINGS, OK, DebfleetError
 
+SHOWN = 20  # tasks that are told one by one
 LINES = "JSON Lines, a task a line (schemas/task.json)"
 
 
@@ -44,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("files", nargs="+", metavar="FILE", help=f"{LINES}; - is standard input")
     _filters(show)
     show.set_defaults(run=run_show)
+    _configure_submit(verbs)
 
 
 def _configure_generate(verbs: Any) -> None:
@@ -94,6 +96,22 @@ def _configure_generate(verbs: Any) -> None:
     what.add_argument("--cause", default="", metavar="TEXT", help="why")
     _output(generate)
     generate.set_defaults(run=run_generate)
+
+
+def _configure_submit(verbs: Any) -> None:
+    """Add the verb that queues tasks."""
+    from .queue import add_address
+
+    submit = verbs.add_parser(
+        "submit",
+        help="queue the tasks of lists",
+        description="Queue tasks, longest first, as a run. A task that the run has already is not queued again, and "
+        "told with its position: so a run may be submitted again at any time, and only what is missing is added.",
+    )
+    submit.add_argument("files", nargs="+", metavar="FILE", help=f"{LINES}; - is standard input")
+    submit.add_argument("--run", dest="name", required=True, metavar="RUN", help="the name of the run")
+    add_address(submit)
+    submit.set_defaults(run=run_submit)
 
 
 def _suites(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -209,7 +227,13 @@ def run_validate(args: argparse.Namespace) -> int:
         problems += found
         counts.append((file, len(tasks), len(found)))
     if args.json:
-        print(json.dumps({"errors": [problem.to_dict() for problem in problems]}, indent=2, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"schema_version": 1, "errors": [problem.to_dict() for problem in problems]},
+                indent=2,
+                ensure_ascii=False,
+            )
+        )
         return FINDINGS if problems else OK
     for problem in problems:
         print(problem.text())
@@ -243,6 +267,26 @@ def run_show(args: argparse.Namespace) -> int:
     for row in rows:
         print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
     _tell(args, tasks)
+    return OK
+
+
+def run_submit(args: argparse.Namespace) -> int:
+    """Queue the tasks of lists, and tell which were there."""
+    from debfleet.tasks import merge, validate
+
+    from .queue import opened
+
+    merged = merge.merge(validate.read(args.files))
+    validate.run_name(args.name)
+    with opened(args) as queue:
+        done = queue.submit(args.name, merged.tasks)
+        if not args.quiet:
+            for task in done.already[:SHOWN]:
+                position = queue.position(args.name, task)
+                print(f"{task.path}: {position.text() if position else 'gone'}")
+            if (more := len(done.already) - SHOWN) > 0:
+                print(f"and {more} more that {args.name} has already")
+    print(f"{done.queued} tasks queued" if done.queued != 1 else "1 task queued")
     return OK
 
 

@@ -151,6 +151,12 @@ def refuse(problems: Sequence[Problem]) -> None:
         )
 
 
+def run_name(name: str) -> None:
+    """Raise FindingsError when a run can't be called so."""
+    for error in _validator(None).evolve(schema=_schema()["properties"]["run"]).iter_errors(name):
+        raise FindingsError(f"a run can't be called {name!r}", why=_words(error))
+
+
 def options(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options, checked against what the kind takes. Raises FindingsError."""
     wrong = [f"{path}: {message}" for path, message in _of_schema(kind, dict(given), "options")]

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Queues of tasks: one interface, kept by an embedded database or by RabbitMQ."""
