@@ -15,7 +15,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from debfleet.common import reaper
 from debfleet.common.errors import DebfleetError, FindingsError
-from debfleet.common.libvirt import attempt, image_kernel, proof
+from debfleet.common.libvirt import attempt, direct, proof
 from debfleet.common.libvirt.acceleration import Acceleration
 from debfleet.common.libvirt.checks import Check
 from debfleet.common.libvirt.image import ImageFolder
@@ -73,7 +73,7 @@ def test_what_is_expected_comes_from_the_manifest_and_the_layout(tmp_path: Path)
     assert (want.release, want.architecture, want.hostname, want.serial) == ("trixie", "amd64", "web", "ttyS0")
     assert (want.swap, want.mounts, want.root) == (True, {"/": "ext4"}, 1 << 30)
     assert image.firmware() == ["bios", "uefi"]
-    assert proof.cmdline(image).startswith("root=UUID=11-22 ro ")
+    assert direct.cmdline(image.architecture.machine, image.root_uuid()).startswith("root=UUID=11-22 ro ")
 
 
 def test_a_file_that_is_not_the_one_built_is_refused(tmp_path: Path) -> None:
@@ -100,10 +100,11 @@ def test_a_folder_without_an_image_is_refused(tmp_path: Path, broken: str) -> No
 
 def test_an_image_without_bootloader_is_booted_by_the_kernel_beside_it(tmp_path: Path) -> None:
     image = ImageFolder.read(write(tmp_path, [], bootloader="none"))
+    assert image.firmware() == ["direct"]
     with pytest.raises(DebfleetError):
-        proof._direct(image)
+        direct.beside(image)
     (tmp_path / "vmlinuz").touch()
-    kernel = proof._direct(image)
+    kernel = direct.beside(image)
     assert kernel is not None and kernel.initrd is None and "UUID=11-22" in kernel.cmdline
 
 
@@ -122,8 +123,7 @@ class Connection:
 def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """No libvirt, no ledger in the machine's state, no boot."""
     monkeypatch.setattr(proof, "connected", lambda _uri: Connection())
-    monkeypatch.setattr(proof, "choose", lambda *_: Acceleration("tcg", "why"))
-    monkeypatch.setattr(image_kernel, "extract", lambda *_: None)
+    monkeypatch.setattr(proof, "of_image", lambda *_: Acceleration("tcg", "why"))
     monkeypatch.setattr(reaper, "start", lambda _ledger: None)
     monkeypatch.setattr("debfleet.common.ledger.state_folder", lambda: tmp_path / "state")
     return monkeypatch

@@ -18,12 +18,14 @@ from debfleet.common.architectures import architecture
 from debfleet.common.errors import DebfleetError, MissingError
 from debfleet.common.libvirt import acceleration, seed
 from debfleet.common.libvirt.domain import unique_name
-from debfleet.common.libvirt.domain_xml import QEMU, Disk, Kernel, Machine, domain_xml
+from debfleet.common.libvirt.domain_xml import QEMU, domain_xml
+from debfleet.common.libvirt.machine import Disk, Forward, Kernel, Machine, Network
 
 AMD64 = architecture("amd64")
 MACHINE = Machine(
     name="debfleet-test-1",
     architecture=AMD64,
+    type=AMD64.machine,
     firmware="bios",
     accelerator="tcg",
     memory=1 << 30,
@@ -31,6 +33,7 @@ MACHINE = Machine(
     disks=[Disk(Path("/tmp/a&b.qcow2"), "qcow2"), Disk(Path("/tmp/seed.iso"), "raw", readonly=True)],
     serial=Path("/tmp/serial.log"),
     debug=Path("/tmp/firmware.log"),
+    networks=[Network(forwards=(Forward(0, 22),))],
 )
 
 
@@ -66,7 +69,7 @@ def test_a_kernel_is_booted_directly_without_a_bootloader() -> None:
 
 
 def test_without_a_network_there_is_no_card() -> None:
-    assert not any("netdev" in word for word in words(replace(MACHINE, network=False)))
+    assert not any("netdev" in word for word in words(replace(MACHINE, networks=[])))
 
 
 def test_credentials_reach_the_guest_whole() -> None:
@@ -150,6 +153,8 @@ def test_kvm_is_taken_where_a_kernel_comes_through_on_it(name: str, kvm: Path, m
     assert first.name == name and first.reason
     monkeypatch.setattr(acceleration, "_boot", lambda _row, _kernel: pytest.fail("tried again"))
     assert acceleration.choose("auto", AMD64, kvm) == first
+    with pytest.raises(pytest.fail.Exception):
+        acceleration.choose("auto", architecture("i386"), kvm)  # of each architecture by itself
     monkeypatch.setattr(acceleration, "_key", lambda _row: "the next boot")
     with pytest.raises(pytest.fail.Exception):
         acceleration.choose("auto", AMD64, kvm)

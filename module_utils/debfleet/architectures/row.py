@@ -18,12 +18,14 @@ class Firmware:
     :param variables: the UEFI variables each machine begins with; empty where it keeps none between boots.
     :param package: the Debian package that has them.
     :param way: how the machine is given it: as flash memory (`pflash`), or as what takes the kernel's place (`kernel`).
+    :param smm: whether it wants the system management mode, which it keeps its variables safe by.
     """
 
     code: str
     variables: str
     package: str
     way: str = "pflash"
+    smm: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,26 +33,38 @@ class MachineType:
     """One kind of machine that QEMU makes, and what Debian's kernel drives on it.
 
     :param name: QEMU's name of it, and libvirt's.
+    :param family: how QEMU's names of its versions begin, where it has versions.
     :param serial: the kernel's name of the first serial port.
-    :param cpu: the model of the emulated CPU; `max` has all that QEMU can emulate.
+    :param cpu: the model of the emulated CPU; `max` has all that QEMU can emulate, and empty leaves it to QEMU.
     :param disk: the bus of its disks, as libvirt names it: virtio, scsi, sd.
     :param network: QEMU's network card; empty where there is none that the kernel drives.
+    :param virtio: whether it has a bus for virtio's devices.
+    :param memory: the least and the most of it, in MiB; None where that is up to the user.
+    :param cpus: how many virtual CPUs it has at most; 0 where that is up to the user.
     :param firmware: for each kind of firmware it boots a disk by, its files, or None where it has that built in. A
         machine without any boots only a kernel that it is given.
-    :param acpi: whether it describes itself by ACPI.
-    :param smbios: booted by which firmware it can hand strings to the guest by SMBIOS: bios, uefi, direct.
+    :param acpi: booted by which firmware it describes itself by ACPI: bios, uefi, direct.
+    :param smbios: booted by which firmware it can hand strings to the guest by SMBIOS.
+    :param fw_cfg: whether it has QEMU's firmware configuration device, which can hand files to the guest.
+    :param kvm: further properties that it needs on KVM.
     :param debug: whether its firmware tells what it does on a port of its own.
     :param device_tree: the file of the kernel's package that describes it to the kernel; empty where QEMU does.
     """
 
     name: str
     serial: str
+    family: str = ""
     cpu: str = "max"
     disk: str = "virtio"
     network: str = "virtio-net-pci"
+    virtio: bool = True
+    memory: tuple[int, int] | None = None
+    cpus: int = 0
     firmware: Mapping[str, Firmware | None] = field(default_factory=dict)
-    acpi: bool = False
+    acpi: tuple[str, ...] = ()
     smbios: tuple[str, ...] = ()
+    fw_cfg: bool = False
+    kvm: tuple[str, ...] = ()
     debug: bool = False
     device_tree: str = ""
 
@@ -93,6 +107,7 @@ class Architecture:
     :param qemu_user: the program that runs its programs on other machines, less the ending -static.
     :param emulator: the program that emulates machines of it, from the first of the Debian `packages` that there is.
     :param machine_types: the kinds of machine it runs as; the first is the usual one.
+    :param xen_types: the same under Xen.
     :param kernel_packages: the kernel that an image gets; the one for virtual machines where Debian has it.
     :param kernel_in: those of RELEASES that have it.
     :param kernel_file: how the names of its kernels in /boot begin.
@@ -112,6 +127,7 @@ class Architecture:
     packages: tuple[str, ...]
     machine_types: tuple[MachineType, ...]
     kernel_packages: tuple[str, ...]
+    xen_types: tuple[MachineType, ...] = ()
     also_runs_on: tuple[str, ...] = ()
     also_kvm_on: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()

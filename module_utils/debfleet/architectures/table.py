@@ -9,21 +9,31 @@ from ..errors import DebfleetError
 from .row import Architecture, Efi, Firmware, Grub, MachineType
 
 OVMF = Firmware("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd", "ovmf")
-OVMF32 = Firmware("/usr/share/OVMF/OVMF32_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF32_VARS_4M.fd", "ovmf-ia32")
+OVMF32 = Firmware("/usr/share/OVMF/OVMF32_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF32_VARS_4M.fd", "ovmf-ia32",
+                  smm=True)  # fmt: skip
 AAVMF = Firmware("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd", "qemu-efi-aarch64")
 AAVMF32 = Firmware("/usr/share/AAVMF/AAVMF32_CODE.fd", "/usr/share/AAVMF/AAVMF32_VARS.fd", "qemu-efi-arm")
 UBOOT_RISCV = Firmware("/usr/lib/u-boot/qemu-riscv64_smode/uboot.elf", "", "u-boot-qemu", way="kernel")
 
 
-def _pc(name: str, uefi: Firmware) -> MachineType:
+def _pc(name: str, family: str, uefi: Firmware | None) -> MachineType:
     return MachineType(
         name,
         serial="ttyS0",
-        firmware={"bios": None, "uefi": uefi},
-        acpi=True,
+        family=family,
+        firmware={"bios": None, **({"uefi": uefi} if uefi else {})},
+        acpi=("bios", "uefi", "direct"),
         smbios=("bios", "uefi", "direct"),
+        fw_cfg=True,
         debug=True,
     )
+
+
+XEN = (  # fully virtualised, and paravirtualised from a kernel that it is given
+    MachineType("xenfv", serial="hvc0", disk="xen", network="netfront", virtio=False, firmware={"bios": None},
+                acpi=("bios", "direct")),
+    MachineType("xenpv", serial="hvc0", disk="xen", network="netfront", virtio=False),
+)  # fmt: skip
 
 
 ROWS = (
@@ -40,7 +50,8 @@ ROWS = (
         qemu_user="qemu-x86_64",
         emulator="qemu-system-x86_64",
         packages=("qemu-system-x86",),
-        machine_types=(_pc("q35", OVMF), _pc("pc", OVMF)),
+        machine_types=(_pc("q35", "pc-q35-", OVMF), _pc("pc", "pc-i440fx-", OVMF)),
+        xen_types=XEN,
         kernel_packages=("linux-image-cloud-amd64",),
         bios=Grub("i386-pc", "grub-pc-bin"),
         efi=Efi("x64", Grub("x86_64-efi", "grub-efi-amd64-bin")),
@@ -60,7 +71,8 @@ ROWS = (
         qemu_user="qemu-i386",
         emulator="qemu-system-i386",
         packages=("qemu-system-x86",),
-        machine_types=(_pc("q35", OVMF32), _pc("pc", OVMF32)),
+        machine_types=(_pc("q35", "pc-q35-", OVMF32), _pc("pc", "pc-i440fx-", None)),
+        xen_types=XEN,
         kernel_packages=("linux-image-686-pae",),
         kernel_in=("bookworm",),
         bios=Grub("i386-pc", "grub-pc-bin"),
@@ -82,7 +94,15 @@ ROWS = (
         machine_types=(
             # cortex-a57 and not max, whose pointer authentication takes an emulator long
             MachineType(
-                "virt", serial="ttyAMA0", cpu="cortex-a57", firmware={"uefi": AAVMF}, acpi=True, smbios=("uefi",)
+                "virt",
+                serial="ttyAMA0",
+                family="virt-",
+                cpu="cortex-a57",
+                firmware={"uefi": AAVMF},
+                acpi=("uefi",),
+                smbios=("uefi",),
+                kvm=("gic-version=host",),  # version 2 is what QEMU would take, and newer hosts have 3 alone
+                fw_cfg=True,
             ),
         ),
         kernel_packages=("linux-image-cloud-arm64",),
@@ -100,7 +120,11 @@ ROWS = (
         qemu_user="qemu-arm",
         emulator="qemu-system-arm",
         packages=("qemu-system-arm",),
-        machine_types=(MachineType("virt", serial="ttyAMA0", cpu="cortex-a15", firmware={"uefi": AAVMF32}),),
+        machine_types=(
+            MachineType(
+                "virt", serial="ttyAMA0", family="virt-", cpu="cortex-a15", firmware={"uefi": AAVMF32}, fw_cfg=True
+            ),
+        ),
         kernel_packages=("linux-image-armmp-lpae",),
         efi=Efi("arm", Grub("arm-efi", "grub-efi-arm-bin")),
     ),
@@ -122,7 +146,8 @@ ROWS = (
                 serial="ttyAMA0",
                 cpu="arm926",
                 disk="scsi",
-                network="smc91c111",
+                memory=(32, 256),
+                cpus=1,
                 device_tree="versatile-pb.dtb",
             ),
             MachineType(
@@ -131,6 +156,9 @@ ROWS = (
                 cpu="arm1176",
                 disk="sd",
                 network="usb-net",
+                virtio=False,
+                memory=(512, 512),
+                cpus=1,
                 device_tree="bcm2708-rpi-b-plus.dtb",
             ),
         ),
@@ -149,7 +177,9 @@ ROWS = (
         qemu_user="qemu-ppc64le",
         emulator="qemu-system-ppc64",
         packages=("qemu-system-ppc",),
-        machine_types=(MachineType("pseries", serial="hvc0", cpu="POWER9"),),
+        machine_types=(
+            MachineType("pseries", serial="hvc0", family="pseries-", cpu="POWER9", firmware={"slof": None}),
+        ),
         kernel_packages=("linux-image-powerpc64le",),
         kernel_file="vmlinux",
     ),
@@ -164,7 +194,7 @@ ROWS = (
         qemu_user="qemu-riscv64",
         emulator="qemu-system-riscv64",
         packages=("qemu-system-riscv", "qemu-system-misc"),
-        machine_types=(MachineType("virt", serial="ttyS0", cpu="rv64", firmware={"uefi": UBOOT_RISCV}),),
+        machine_types=(MachineType("virt", serial="ttyS0", cpu="", firmware={"uefi": UBOOT_RISCV}, fw_cfg=True),),
         kernel_packages=("linux-image-riscv64",),
         kernel_in=("trixie", "forky", "sid"),
         kernel_file="vmlinux",
@@ -182,7 +212,15 @@ ROWS = (
         qemu_user="qemu-s390x",
         emulator="qemu-system-s390x",
         packages=("qemu-system-s390x", "qemu-system-misc"),
-        machine_types=(MachineType("s390-ccw-virtio", serial="ttysclp0", network="virtio-net-ccw"),),
+        machine_types=(
+            MachineType(
+                "s390-ccw-virtio",
+                serial="ttysclp0",
+                family="s390-ccw-virtio-",
+                network="virtio-net-ccw",
+                firmware={"ipl": None},
+            ),
+        ),
         kernel_packages=("linux-image-s390x",),
     ),
 )

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import subprocess
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,9 +22,12 @@ from ..architectures import Architecture
 from ..errors import MissingError
 from ..ledger import cache_folder
 from ..run import end_group, find, run
+from . import image_kernel
+from .image import ImageFolder
 
 KVM = Path("/dev/kvm")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+MEMORY = 256  # MiB of the machine that tries it
 PATIENCE = 10.0  # seconds that the kernel has on KVM
 THROUGH = ("Unable to mount root fs", "No working init found", "Kernel panic - not syncing: VFS")
 STARTED = "Linux version"
@@ -54,6 +58,23 @@ def choose(wanted: str, row: Architecture, kernel: Path | None) -> Acceleration:
     return found
 
 
+def of_image(wanted: str, row: Architecture, image: ImageFolder | None, kernel: Path | None) -> Acceleration:
+    """Choose as `choose` does; the kernel to try KVM with comes out of the image where none is given.
+
+    An emulator that isn't installed is no reason to fail unless KVM is wanted: what shall run may run elsewhere.
+    """
+    try:
+        if kernel or image is None or wanted == "tcg" or known(row):
+            return choose(wanted, row, kernel)
+        with tempfile.TemporaryDirectory(prefix="debfleet-kernel-") as scratch:
+            taken = image_kernel.extract(image.file(), image.format(), image.partitions(), Path(scratch))
+            return choose(wanted, row, taken[0] if taken else None)
+    except MissingError as error:
+        if wanted == "kvm":
+            raise
+        return Acceleration("tcg", error.what)
+
+
 def known(row: Architecture) -> Acceleration | None:
     """What is known without trying a kernel: KVM can't be opened, or it was tried since this machine's boot."""
     return _obstacle(row) or _remembered(row)
@@ -81,14 +102,25 @@ def _cache() -> Path:
 
 def _key(row: Architecture) -> str:
     emulator = run([find(row.emulator, row.packages[0]), "--version"]).stdout.partition("\n")[0]
-    return f"{BOOT_ID.read_text(encoding='utf-8').strip()} {row.name} {emulator}"
+    return f"{BOOT_ID.read_text(encoding='utf-8').strip()} {emulator}"
+
+
+def _answers() -> dict[str, dict[str, str]]:
+    """What is kept: for each architecture the key it was found with, and the answer."""
+    try:
+        kept = json.loads(_cache().read_text(encoding="utf-8"))
+        return {row: dict(answer) for row, answer in kept["answers"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _remembered(row: Architecture) -> Acceleration | None:
+    kept = _answers().get(row.name)
+    if kept is None or kept.pop("key", None) != _key(row):
+        return None
     try:
-        kept = json.loads(_cache().read_text(encoding="utf-8"))
-        return Acceleration(**kept["answer"]) if kept["key"] == _key(row) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        return Acceleration(**kept)
+    except TypeError:
         return None
 
 
@@ -103,27 +135,28 @@ def _tried(row: Architecture, kernel: Path) -> Acceleration:
     with contextlib.suppress(OSError):
         _cache().parent.mkdir(parents=True, exist_ok=True)
         new = _cache().with_name(f"acceleration.{os.getpid()}")
-        new.write_text(json.dumps({"key": _key(row), "answer": asdict(found)}), encoding="utf-8")
+        answers = {**_answers(), row.name: {"key": _key(row), **asdict(found)}}
+        new.write_text(json.dumps({"answers": answers}), encoding="utf-8")
         new.replace(_cache())
     return found
 
 
+def trial(row: Architecture, kernel: Path, accelerator: str = "kvm") -> list[str]:
+    """The words that boot a kernel alone, on the usual machine of its architecture."""
+    machine, memory = row.machine, max(MEMORY, (row.machine.memory or (0, 0))[0])
+    words = [
+        find(row.emulator, row.packages[0]),
+        "-machine",
+        ",".join([machine.name, f"accel={accelerator}", *machine.kvm]),
+    ]
+    words += ["-cpu", "max", "-m", str(memory), "-nodefaults", "-no-user-config"]
+    words += ["-display", "none", "-no-reboot", "-serial", "stdio"]
+    return [*words, "-kernel", str(kernel), "-append", f"console={machine.serial} panic=-1"]
+
+
 def _boot(row: Architecture, kernel: Path) -> tuple[str, float]:
     """Boot the kernel on KVM, alone. Returns what it said, and the seconds it took."""
-    emulator = find(row.emulator, row.packages[0])
-    cmdline = f"console={row.machine.serial} panic=-1"
-    machine = [
-        "-machine",
-        f"{row.machine.name},accel=kvm",
-        "-cpu",
-        "max",
-        "-m",
-        "256",
-        "-nodefaults",
-        "-no-user-config",
-    ]
-    console = ["-display", "none", "-no-reboot", "-serial", "stdio"]
-    argv = [emulator, *machine, *console, "-kernel", str(kernel), "-append", cmdline]
+    argv = trial(row, kernel)
     journal.log("+ trying KVM: " + " ".join(argv))
     began = time.monotonic()
     process = subprocess.Popen(

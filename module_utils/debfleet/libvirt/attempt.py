@@ -17,8 +17,9 @@ from ..run import find, run
 from . import checks, seed
 from .acceleration import Acceleration
 from .domain import started, unique_name
-from .domain_xml import Disk, Kernel, Machine, domain_xml
+from .domain_xml import domain_xml
 from .image import ImageFolder
+from .machine import SSH, Disk, Forward, Kernel, Machine, Network
 from .ssh import make_key
 from .watch import QUIET, Access, BootError, Watch
 
@@ -88,8 +89,9 @@ class Attempt:
         self.image, self.options, self.acceleration, self.kernel = image, options, acceleration, kernel
         self.work, self.firmware = work, firmware
         self.serial, self.debug = work / "serial.log", work / "firmware.log"
+        self.type = image.architecture.machine
         self.token = secrets.token_hex(32)
-        self.script = checks.script(image.architecture.machine.serial)
+        self.script = checks.script(self.type.serial)
 
     def said(self) -> str:
         """What the firmware and the serial port have said."""
@@ -103,17 +105,19 @@ class Attempt:
         machine = Machine(
             name=unique_name(self.image.name),
             architecture=self.image.architecture,
+            type=self.type,
             firmware=self.firmware,
             accelerator=self.acceleration.name,
-            memory=self.options.memory,
-            cpus=1 if self.acceleration.name == "tcg" else 2,
+            memory=min(self.options.memory, self.type.memory[1] << 20) if self.type.memory else self.options.memory,
+            cpus=2 if self.acceleration.name == "kvm" else 1,
             disks=disks,
             serial=self.serial,
             debug=self.debug,
             variables=self._variables(),
             kernel=self.kernel,
             credentials=credentials,
-            network=self.options.network,
+            networks=[Network(forwards=(Forward(0, SSH),))] if self.options.network and self.type.network else [],
+            volatile=True,
             owner=(os.geteuid(), os.getegid()) if os.geteuid() == 0 else None,
         )
         with started(connection, machine.name, domain_xml(machine), ledger) as domain:
@@ -139,18 +143,17 @@ class Attempt:
         return Disk(overlay, "qcow2")
 
     def _variables(self) -> Path | None:
-        firmware = self.image.architecture.firmware.get(self.firmware)
-        if firmware is None:
+        firmware = self.type.firmware.get(self.firmware)
+        if firmware is None or not firmware.variables:
             return None
-        for path in (firmware.code, firmware.variables):
-            if not Path(path).exists():
-                hint = f"apt-get install {firmware.package}"
-                raise DebfleetError("the UEFI firmware is not installed", where=path, hint=hint)
         return Path(shutil.copy(firmware.variables, self.work / "variables.fd"))
 
     def _access(self, disks: list[Disk]) -> tuple[Access, dict[str, str]]:
         """How to log in, with what the guest must be given for that: a seed disk or credentials."""
         kind = self.image.access()
+        if kind != "cloud-init" and not (self.firmware in self.type.smbios or self.type.fw_cfg):
+            why = f"it has not both cloud-init and openssh-server, and a {self.type.name} can't hand it credentials"
+            raise DebfleetError("there is no way into the image", why=why, hint="prove it with the plugin cloud_init")
         if kind == "console":
             password = secrets.token_hex(8)
             crypted = run(["openssl", "passwd", "-6", "-stdin"], stdin=password + "\n").stdout.strip()

@@ -109,7 +109,9 @@ class ImageFolder:
         return next((str(part.get("uuid") or "") for part in self.partitions() if part.get("mount") == "/"), "")
 
     def firmware(self) -> list[str]:
-        """What firmware the image boots by; direct boot counts as the machine's own, bios."""
+        """What firmware the image boots by; `direct` where it has no bootloader: it is given a kernel."""
+        if self.bootloader() == "none":
+            return ["direct"]
         said = self.system.get("firmware") or "bios"
         return ["bios", "uefi"] if said == "both" else [str(said)]
 

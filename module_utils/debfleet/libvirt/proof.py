@@ -21,12 +21,13 @@ from .. import journal, reaper
 from ..errors import DebfleetError, FindingsError
 from ..ledger import Ledger, heal
 from ..process import Process
-from . import image_kernel
-from .acceleration import choose
+from . import direct
+from .acceleration import of_image
 from .attempt import Attempt, Boot, Options
 from .daemon import connected, default_uri
-from .domain_xml import Kernel
 from .image import ImageFolder
+from .machine import DIRECT
+from .preflight import installed
 
 PROOF = "proof.json"
 SERIAL = "serial.log"
@@ -44,11 +45,15 @@ def planned(folder: str | Path, options: Options) -> dict[str, Any]:
 
 
 def _firmware(image: ImageFolder, options: Options) -> list[str]:
+    if options.kernel or image.bootloader() == "none":
+        return [DIRECT]
     wanted = options.firmware or image.firmware()
     known = image.architecture.firmware
     for name in wanted:
         if name not in known:
-            hint = f"allowed: {', '.join(known)}"
+            hint = (
+                f"allowed: {', '.join(known)}" if known else "set system.bootloader to none: it boots a kernel directly"
+            )
             raise DebfleetError(f"{image.architecture.name} has no firmware {name}", hint=hint)
     return wanted
 
@@ -63,19 +68,15 @@ def prove(folder: str | Path, options: Options, ledger: Ledger | None = None) ->
     """
     image = ImageFolder.read(folder)
     firmware = _firmware(image, options)
+    kernel = options.kernel or direct.beside(image)
+    installed(image.architecture, image.architecture.machine, firmware)
     (image.path / PROOF).unlink(missing_ok=True)
     journal.tell("reading the image")
     digest = image.digest()
     boots: list[Boot] = []
     logs: list[str] = []
     with _held(ledger) as holding, _folder(holding) as work, connected(options.uri) as connection:
-        kernel = options.kernel or _direct(image)
-        probe = kernel.image if kernel else None
-        if probe is None and options.accelerator != "tcg":
-            taken = image_kernel.extract(image.file(), image.format(), image.partitions(), _made(work / "kernel"))
-            probe = taken[0] if taken else None
-        acceleration = choose(options.accelerator, image.architecture, probe)
-        shutil.rmtree(work / "kernel", ignore_errors=True)
+        acceleration = of_image(options.accelerator, image.architecture, image, kernel.image if kernel else None)
         journal.tell(f"boots on {acceleration.name}: {acceleration.reason}")
         for name in firmware:
             boot = Attempt(image, options, acceleration, _made(work / name), name, kernel)
@@ -106,22 +107,6 @@ def _judge(boots: list[Boot]) -> None:
             why="\n".join(wrong),
             hint="what was seen stands behind each name; serial.log has the rest",
         )
-
-
-def _direct(image: ImageFolder) -> Kernel | None:
-    """The kernel beside an image that has no bootloader; None for one that has."""
-    if image.bootloader() != "none":
-        return None
-    kernel, initrd = image.path / "vmlinuz", image.path / "initrd.img"
-    if not kernel.exists():
-        raise DebfleetError("the image has no bootloader, and no kernel lies beside it", where=str(kernel))
-    return Kernel(kernel, initrd if initrd.exists() else None, cmdline(image))
-
-
-def cmdline(image: ImageFolder) -> str:
-    """The command line of the image's kernel when it is booted directly."""
-    named = f"UUID={image.root_uuid()}" if image.root_uuid() else "/dev/vda"
-    return f"root={named} ro console=tty0 console={image.architecture.machine.serial}"
 
 
 @contextmanager

@@ -28,6 +28,7 @@ NOUNS = {
     "image": "look into images, list, compare and enter them",
     "tasks": "lists of tasks: make, merge, check, show, submit",
     "queue": "what waits, runs, is done and failed",
+    "domain-xml": "the XML of a libvirt domain for an image of any architecture",
     "doctor": "what this machine lacks, and the command that mends it",
 }
 
@@ -76,7 +77,7 @@ def parser(loaded: Container[str] = ()) -> argparse.ArgumentParser:
         noun = nouns.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         noun.set_defaults(incomplete=noun)
         if name in loaded:
-            importlib.import_module(f"{__name__}.{name}").configure(noun)
+            importlib.import_module(f"{__name__}.{name.replace('-', '_')}").configure(noun)
     return top
 
 

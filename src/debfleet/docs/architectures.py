@@ -102,7 +102,7 @@ def machines() -> Iterator[str]:
                 "" if number else row.name,
                 machine.name,
                 "; ".join(_firmware(machine)) or "nothing: it is started with a kernel",
-                machine.cpu,
+                machine.cpu or NONE,
                 machine.serial,
                 machine.disk,
                 machine.network,
