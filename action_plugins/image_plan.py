@@ -22,6 +22,7 @@ try:
     from debfleet.common import manifest as manifests
     from debfleet.common.disk.layout import LayoutError
     from debfleet.common.errors import DebfleetError
+    from debfleet.common.foreign.decide import WAYS
     from debfleet.common.manifest.plan import plan
     from debfleet.controller import environment, failure, inputs, locking, planning, unprivileged
 except ImportError as error:
@@ -46,13 +47,16 @@ REGISTERED = (
 class ActionModule(ActionBase):
     """Options: `manifest`, a file; `build_dir`, where images are put; `prove`, whether the image is booted; `cache`,
     whether what earlier builds made is used, and kept for later ones; `rebuild`, so that an image is built though
-    nothing has changed; `on_error`, rollback or shell; `locked`, the packages.json whose versions are to be taken;
+    nothing has changed; `on_error`, rollback or shell; `foreign`, how programs of another architecture are run;
+    `locked`, the packages.json whose versions are to be taken;
     `only_plan`, so that what can't be built yet is told but is no error.
     """
 
     _supports_check_mode = True
     _requires_connection = False
-    _VALID_ARGS = frozenset(("manifest", "build_dir", "prove", "cache", "rebuild", "on_error", "locked", "only_plan"))
+    _VALID_ARGS = frozenset(
+        ("manifest", "build_dir", "prove", "cache", "rebuild", "on_error", "foreign", "locked", "only_plan")
+    )
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what `image_build` holds from here on; never logged, since it holds hashed passwords."""
@@ -81,6 +85,7 @@ class ActionModule(ActionBase):
         }
         build["prove"] = boolean(self._task.args.get("prove", False))
         build["on_error"] = self._on_error()
+        build["foreign"] = self._foreign()
         build["rebuild"] = boolean(self._task.args.get("rebuild", False))
         build["inputs"] = inputs.of_image(checked)
         build["epoch"], build["packages"] = "", {}
@@ -130,6 +135,12 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from error
         if note:
             self._display.display(note)
+        return way
+
+    def _foreign(self) -> str:
+        way = str(self._task.args.get("foreign") or WAYS[0])
+        if way not in WAYS:
+            raise AnsibleActionFail(f"foreign={way} is none of {', '.join(WAYS)}")
         return way
 
     def _check(self, manifest: str | None) -> Any:

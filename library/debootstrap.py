@@ -61,6 +61,15 @@ options:
         building; this machine's own when empty.
     type: str
     default: ''
+  foreign:
+    description:
+      - How programs of another architecture than this machine's are run, here and by later steps of the build.
+      - C(private) takes native tools in their place, through a binfmt_misc of the build's own, which needs Linux 6.7;
+        C(host) does so through the dispatcher that this machine has registered, and takes an emulator that it has
+        registered as it is; C(emulated) emulates all of them. C(auto) takes the first of these that there is.
+    type: str
+    choices: [auto, private, host, emulated]
+    default: auto
   state:
     description: The tree is there.
     type: str
@@ -121,6 +130,11 @@ seconds:
   description: How long it took.
   returned: always
   type: float
+foreign:
+  description: How programs of the tree are run, where they are of another architecture; else empty.
+  returned: success, and not in check mode
+  type: str
+  sample: native tools, by a registration of the build's own
 packages:
   description: How many packages are installed in the tree.
   returned: always
@@ -135,6 +149,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debfleet import journal
+from ansible.module_utils.debfleet.architectures import architecture, host
 from ansible.module_utils.debfleet.bases.fingerprint import of_path
 from ansible.module_utils.debfleet.bases.lineage import Lineage
 from ansible.module_utils.debfleet.bases.packing import digest
@@ -144,6 +159,7 @@ from ansible.module_utils.debfleet.bootstrap.prepare import Ready, prepare
 from ansible.module_utils.debfleet.bootstrap.tree import How
 from ansible.module_utils.debfleet.bootstrap.variant import Tree
 from ansible.module_utils.debfleet.errors import DebfleetError
+from ansible.module_utils.debfleet.foreign import decide
 from ansible.module_utils.debfleet.inspect import copying
 from ansible.module_utils.debfleet.run import raise_on_signals, run
 
@@ -162,6 +178,7 @@ class Params:
     source: str | None
     recommends: bool
     proxy: str
+    foreign: str
     state: str
     cache_key: str | None
     build: str | None
@@ -200,6 +217,16 @@ def read_current(params: Params, wanted: Tree, how: How) -> tuple[Ready, bool]:
     wish = mirror.wish_of(params.bootstrapper, params.image_apt, params.suite, params.proxy)
     ready = prepare(params.folder, wish, wanted.architecture, declared, recommends=params.recommends)
     return ready, tree.is_made(wanted, tree.digest(wanted, how, ready.apt), ready.apt.folder)
+
+
+def see_to_programs(params: Params, wanted: Tree, ready: Ready) -> str:
+    """Have a tree of another architecture run its programs. Returns how, in words; empty for this machine's."""
+    row = architecture(wanted.architecture)
+    wish = mirror.wish_of(params.bootstrapper, params.image_apt, params.suite, params.proxy)
+    native = partial(prepare, wish=wish, architecture=host().name, declared=ImageApt.of(params.image_apt), cache=True)
+    return decide.prepare(
+        row, decide.Wish(params.folder, ready.indices.codename, params.foreign, ready.apt, lambda at: native(at).apt)
+    )
 
 
 def parts(params: Params, wanted: Tree, how: How, ready: Ready) -> dict[str, Any]:
@@ -257,6 +284,7 @@ def main() -> None:
             "source": {"type": "path"},
             "recommends": {"type": "bool", "default": False},
             "proxy": {"type": "str", "default": "", "no_log": True},
+            "foreign": {"type": "str", "choices": ["auto", "private", "host", "emulated"], "default": "auto"},
             "state": {"type": "str", "choices": ["present"], "default": "present"},
             "cache_key": {"type": "str", "no_log": False},
             "build": {"type": "path"},
@@ -273,6 +301,7 @@ def main() -> None:
             ready, there = read_current(params, wanted, how)
             result.update(codename=ready.indices.codename, changed=not there)
             if not module.check_mode:
+                result.update(foreign=see_to_programs(params, wanted, ready))
                 result.update(bring_about(params, wanted, how, ready, there))
             elif there:
                 result["packages"] = apt.count(wanted.root)

@@ -4,7 +4,8 @@
 When such a program ends, or when we die, every process in its namespace is killed and everything it mounted is gone.
 Nothing here leaves more behind than files.
 
-Who isn't root enters a user namespace first (userns.py), in which the owners of a tree are the user's subordinate ids.
+Who isn't root enters a user namespace first (userns.py), in which the owners of a tree are the user's subordinate ids;
+and root too where programs of another architecture are run by an interpreter of our own (binfmt/).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from . import userns
+from .binfmt import programs
+from .binfmt.programs import NATIVELY, Programs
 from .epoch import variables as times
 from .run import Done, run
 
@@ -60,7 +62,9 @@ printf '#!/bin/sh\nexit 101\n' > "$root/run/.policy-rc.d"; chmod 755 "$root/run/
 mount --bind "$root/run/.policy-rc.d" "$root/usr/sbin/policy-rc.d"
 while [ "$1" != -- ]; do
   case $2 in /run/*) mkdir -p "$root$2" ;; esac
-  mount --bind "$1" "$root$2"; shift 2
+  mount --bind "$1" "$root$2"
+  case $2 in /run/.native) mount -o remount,bind,ro "$root$2" ;; esac
+  shift 2
 done
 shift
 exec "$@"
@@ -84,14 +88,17 @@ exec chroot "$root" "$@"
 """
 
 
-def apart(argv: Sequence[str | Path]) -> list[str]:
-    """The command that runs argv on the host in a mount and PID namespace of its own."""
-    return [*unshare(), "--mount-proc", "--", *map(str, argv)]
+def apart(argv: Sequence[str | Path], how: Programs = NATIVELY) -> list[str]:
+    """The command that runs argv on the host in a mount and PID namespace of its own.
+
+    :param how: how programs of another architecture are run there.
+    """
+    return [*unshare(how), "--mount-proc", "--", *map(str, argv)]
 
 
-def unshare() -> list[str]:
+def unshare(how: Programs = NATIVELY) -> list[str]:
     """The words before a command that runs it in namespaces of its own, and for who isn't root, as root of one."""
-    return [*userns.entering(), *UNSHARE]
+    return [*how.entering(), *UNSHARE]
 
 
 def proxies() -> dict[str, str]:
@@ -127,6 +134,8 @@ def run_in_root(
     It has /proc, a small /dev, an empty /run, the host's resolver and proxies, and no way to start services
     (policy-rc.d).
 
+    Programs of a tree of another architecture are run as programs.py says.
+
     :param binds: host path to path inside the tree, bound while it runs; both must exist, but for folders in /run.
     """
     variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **proxies(), **times(), **(env or {})}.items()]
@@ -151,10 +160,11 @@ def run_around_root(
 
     The tree is made ready as for `run_in_root`, but for the resolver; the program's own /proc is its namespace's.
     """
-    bound = [word for host, inside in (binds or {}).items() for word in (host, inside)]
+    how = programs.of(Path(root))
+    bound = [word for host, inside in {**how.binds, **(binds or {})}.items() for word in (host, inside)]
     with _placeholder(Path(root) / "usr/sbin/policy-rc.d"):
         return run(
-            [*unshare(), "--mount-proc", "--", "sh", "-c", INIT, "sh", str(root), *bound, "--", *map(str, argv)],
+            [*unshare(how), "--mount-proc", "--", "sh", "-c", INIT, "sh", str(root), *bound, "--", *map(str, argv)],
             shown=[str(word) for word in shown or argv],
             env=env,
             stdin=stdin,

@@ -27,7 +27,7 @@ from .errors import DebfleetError, Interrupted, MissingError
 LAST_LINES = 15
 LONGEST_WORD = 120
 PATIENCE = 5.0  # seconds that a program has to end by itself when we end
-MOST_BEFORE = 5  # words that may stand before `unshare`: those of userns.py
+MOST_BEFORE = 6  # words that may stand before `unshare` and it: those of userns.py and binfmt/enter.py
 CHUNK = 1 << 16
 UMASK = 0o022  # whatever the user's: what a program makes may be part of an image
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

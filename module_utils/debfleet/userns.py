@@ -28,6 +28,7 @@ NO_IDS = "there are not enough subordinate ids for the users of an image"
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
 MAPPING = 'read -r go && newuidmap "$1" $2 && newgidmap "$1" $3'  # $1 is a pid, $2 and $3 are lists of words
+WRITING = 'read -r go && printf "%s\\n" "$2" >"/proc/$1/uid_map" && printf "%s\\n" "$3" >"/proc/$1/gid_map"'
 TRIAL = (
     *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--mount-proc"),
     *("--", "sh", "-c", "mount -t tmpfs tmpfs /mnt && chown 65534:65534 /mnt"),
@@ -174,21 +175,32 @@ def entering() -> list[str]:
     return [sys.executable, "-P", "-m", "debfleet.common.userns"] if needed() else []
 
 
-def enter() -> None:
-    """Become root of a user namespace. This process may have no further threads. Does nothing for who is root already.
+def same(text: str) -> str:
+    """A map of all ids to themselves for a namespace within the one whose uid_map or gid_map this is."""
+    return "\n".join(f"{inside} {inside} {count}" for inside, _, count in map(str.split, text.splitlines()))
 
+
+def enter(*, always: bool = False) -> None:
+    """Become root of a user namespace. This process may have no further threads.
+
+    :param always: for who is root already, too: of a namespace in which all ids are as they are.
     Raises MissingError where that can't be.
     """
-    if not needed():
+    user_needs = needed()
+    if not user_needs and not always:
         return
     own, group = os.geteuid(), os.getegid()
-    maps = [mapping(own, subordinate("subuid")), mapping(group, subordinate("subgid"))]
-    find("newuidmap", "uidmap")
+    if user_needs:
+        words = [mapping(own, subordinate("subuid")), mapping(group, subordinate("subgid"))]
+        find("newuidmap", "uidmap")
+        how, maps = MAPPING, [" ".join(one) for one in words]
+    else:
+        how, maps = WRITING, [same(_read(Path(f"/proc/self/{name}"))) for name in ("uid_map", "gid_map")]
     libc = ctypes.CDLL(None, use_errno=True)
     death, parent = ctypes.c_int(), os.getppid()
     libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(death))
     helper = subprocess.Popen(  # it stays outside, where the programs that write the maps have their rights
-        ["sh", "-c", MAPPING, "sh", str(os.getpid()), *map(" ".join, maps)],
+        ["sh", "-c", how, "sh", str(os.getpid()), *maps],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -206,7 +218,8 @@ def enter() -> None:
     libc.prctl(PR_SET_PDEATHSIG, death.value)  # the kernel forgets it when a process gets new rights
     if death.value and os.getppid() != parent:
         os.kill(os.getpid(), death.value)
-    os.environ[USER] = str(own)
+    if user_needs:
+        os.environ[USER] = str(own)
 
 
 def within(work: Callable[[], None]) -> None:

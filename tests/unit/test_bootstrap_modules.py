@@ -62,6 +62,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(debootstrap.tree, "version", lambda _tool: "1.2")
     monkeypatch.setattr(debootstrap.tree, "digest", lambda *_: "d")
     monkeypatch.setattr(debootstrap.tree, "is_made", lambda *_: seen["there"])
+    monkeypatch.setattr(debootstrap.decide, "prepare", lambda row, wish: seen.update(row=row, ran=wish) or row.name)
     monkeypatch.setattr(debootstrap.image, "write", lambda *args: seen.update(written=args))
     monkeypatch.setattr(debootstrap.apt, "count", lambda _root: 78)
     monkeypatch.setattr(image_packages.resolve, "resolve", resolve)
@@ -88,6 +89,9 @@ def test_a_tree_is_made(world: dict[str, Any], tmp_path: Path) -> None:
     assert (said["root"], said["suite"], said["codename"]) == (str(tmp_path / "root"), "trixie", "trixie")
     ((tree, how),) = world["made"]
     assert (tree.architecture, tree.variant, tree.include, tree.exclude) == ("arm64", "buildd", ("a",), ("b",))
+    assert (world["row"].name, world["ran"].way, world["ran"].build, said["foreign"]) == (
+        "arm64", "auto", tmp_path, "arm64"
+    )  # fmt: skip
     assert (how.tool, how.no_check, how.force_check, how.tarball) == ("debootstrap", True, False, "/t.tar")
     wish = world["wish"]
     assert (wish.bootstrap_mirror, wish.security) == ("http://near.example/debian", "http://s.example")

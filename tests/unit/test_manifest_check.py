@@ -329,9 +329,8 @@ def test_every_schema_is_one_and_all_examples_are_right(
     for file in sorted(path for path in (repo / "manifests").iterdir() if path.is_file()):
         checked = check(file)
         assert not checked.notices, file
-        wanted = accepted(checked)["system"]["architecture"]
-        there = wanted in built.BUILT["system", "architecture"]
-        assert checked.not_built == (() if there else (f"system.architecture {wanted}",)), file
+        accepted(checked)
+        assert not checked.not_built, file
 
 
 def test_a_key_of_another_section_is_told_where_it_belongs(tmp_path: Path) -> None:

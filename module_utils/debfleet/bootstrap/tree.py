@@ -18,6 +18,8 @@ from .. import epoch, journal
 from ..answers import once
 from ..bases import packing
 from ..bases.fingerprint import of_parts, of_path
+from ..binfmt import programs
+from ..binfmt.programs import NATIVELY, Programs
 from ..errors import DebfleetError
 from ..ledger import cache_folder
 from ..mounts import empty
@@ -32,6 +34,8 @@ from .variant import Tree, base_set
 MARKER = "bootstrap.json"
 DATE = re.compile(r"^Date: (.+)$", re.MULTILINE)
 KEEP_DAYS = 30
+# Bind the tools for a tree of another architecture around a command: $1 is the tree, $2 and $3 are the scripts.
+BOUND = 'root=$1 up=$2 down=$3; shift 3; sh -c "$up" sh "$root" && "$@" && sh -c "$down" sh "$root"'
 
 
 @dataclass(frozen=True)
@@ -188,8 +192,11 @@ def _by_mmdebstrap(tree: Tree, how: How, apt: Apt) -> None:
     sources.write_text("".join(f"{line}\n" for line in archive_lines(tree, apt)), encoding="utf-8")
     progress = mmdebstrap.Progress()
     mode = "root" if os.geteuid() == 0 else "unshare"
-    command = mmdebstrap.argv(tree, sources, conf, mode=mode)
-    _tool(command, progress.feed)
+    runs = programs.decided(apt.folder.parent) or NATIVELY
+    for name, text in mmdebstrap.hooks(runs.binds).items():
+        (apt.folder / name).write_text(text, encoding="utf-8")
+    command = mmdebstrap.argv(tree, sources, conf, mode=mode, tools=bool(runs.binds))
+    _tool(command, progress.feed, runs=runs)
 
 
 def archive_lines(tree: Tree, apt: Apt) -> list[str]:
@@ -210,12 +217,21 @@ def _by_debootstrap(tree: Tree, how: How, apt: Apt) -> None:
     progress = debootstrap.Progress()
     command = debootstrap.argv(tree, mirror, check=not how.no_check, force_check=how.force_check)
     proxy = apt_.proxy(apt.settings)  # it gets packages by wget, which knows nothing of apt's settings
-    _tool(command, progress.feed, {"http_proxy": proxy} if proxy else {})
+    runs = programs.decided(apt.folder.parent) or NATIVELY
+    if runs.binds:
+        text = mmdebstrap.hooks(runs.binds)
+        command = ["sh", "-c", BOUND, "sh", str(tree.root), text[mmdebstrap.BIND], text[mmdebstrap.UNBIND], *command]
+    _tool(command, progress.feed, {"http_proxy": proxy} if proxy else {}, runs)
 
 
-def _tool(command: Sequence[str], feed: Callable[[str], None], env: Mapping[str, str] | None = None) -> None:
+def _tool(
+    command: Sequence[str],
+    feed: Callable[[str], None],
+    env: Mapping[str, str] | None = None,
+    runs: Programs = NATIVELY,
+) -> None:
     try:
-        run(apart(command), shown=command, env={**NO_INITRAMFS, **epoch.variables(), **(env or {})}, on_line=feed)
+        run(apart(command, runs), shown=command, env={**NO_INITRAMFS, **epoch.variables(), **(env or {})}, on_line=feed)
     except CommandError as error:
         raise DebfleetError(f"{command[0]} could not make the tree", why=status.reasons(error.output)) from error
 

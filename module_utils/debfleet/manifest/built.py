@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from ..disk.formats import FORMATS
 
 BUILT: dict[tuple[str, str], Collection[str]] = {
     ("volume", "backing"): FORMATS,
-    ("system", "architecture"): [row.name for row in TABLE.values() if platform.machine() in row.runs_on],
+    ("system", "architecture"): TABLE,
     ("system", "bootloader"): BOOTLOADERS,
     ("system", "userspace_architecture"): (),
 }
