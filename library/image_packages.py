@@ -130,7 +130,6 @@ seconds:
 """
 
 import contextlib
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -146,7 +145,6 @@ from ansible.module_utils.debfleet.bootstrap.prepare import prepare
 from ansible.module_utils.debfleet.bootstrap.tree import archive_digest, released
 from ansible.module_utils.debfleet.bootstrap.variant import Tree
 from ansible.module_utils.debfleet.errors import DebfleetError
-from ansible.module_utils.debfleet.foreign import decide
 from ansible.module_utils.debfleet.run import raise_on_signals, run
 
 
@@ -212,9 +210,6 @@ def read_current(params: Params, folder: Path) -> dict[str, Any]:
     nearby.note(ready.apt, words, ((package.name, package.version) for package in found))
     if lock and (drift := locked.drift(lock, found)):
         raise locked.DriftError(Path(str(params.locked)), drift)
-    if params.build:  # for who has to know what the image will have before it has it
-        versions = {package.name: package.version for package in found}
-        (folder / decide.RESOLVED).write_text(json.dumps(versions), encoding="utf-8")
     return {
         "packages": [asdict(package) for package in found],
         "download_size": sum(package.download_size for package in found),

@@ -13,7 +13,6 @@ from jsonschema import Draft202012Validator
 from manifest_tools import accepted, check, check_data, check_yaml, error_at, good, with_key
 
 from debfleet import house
-from debfleet.common.manifest import built
 from debfleet.common.manifest import schema as schemas
 
 

@@ -8,10 +8,10 @@ What was decided, and why nothing better, is told in the log.
 
 from __future__ import annotations
 
-import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .. import journal
@@ -28,7 +28,6 @@ from .tools import Tools
 
 WAYS = ("auto", "private", "host", "emulated")
 FOLDER = "foreign"  # in the build's folder: what is bound beside the tools
-RESOLVED = "resolved.json"  # in the build's folder: the versions of all packages of the image, by name
 LINUX = "Linux 6.7 and later have a binfmt_misc for each user namespace"
 
 
@@ -161,24 +160,12 @@ def _with_tools(row: Architecture, wish: Wish, way: Way, emulator: Path) -> Prog
 def _tools(row: Architecture, wish: Wish) -> tuple[Tools, versions.Verdict]:
     here = host_row()
     native.replacements(here)
-    names = {*packages.WANTED, *packages.interpreters(wish.image), *tools.known_names()}
-    image = packages.versions(wish.image, sorted(names))
+    image = packages.of_image(wish.image)
     found = tools.find(wish.suite, here, image)
     if found is None:
         journal.tell(f"getting native tools for {row.name}")
         apt = wish.native(wish.build / FOLDER)
         packages.hold(apt, wish.image, image)
-        files = packages.get(apt)
-        made = packages.versions_of(files)
-        found = tools.make(wish.suite, here, made, files)
-        image = packages.versions(wish.image, sorted({*packages.WANTED, *made}))
-    resolved = {name: version for name, version in _resolved(wish.build).items() if name in image}
-    return found, versions.compare(found.versions, {**image, **resolved})
-
-
-def _resolved(build: Path) -> Mapping[str, str]:
-    try:
-        found: dict[str, str] = json.loads((build / RESOLVED).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found
+        there = packages.versions(apt, [*packages.WANTED, *packages.interpreters(apt)])
+        found = tools.make(wish.suite, here, there, partial(packages.get, apt))
+    return found, versions.compare(found.versions, image)

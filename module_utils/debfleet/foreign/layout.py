@@ -52,6 +52,7 @@ def lay_out(
             text = "\n".join(rules).format(library=f"/usr/lib/{there.triplet}", native=f"{NATIVE}/{native.LIBRARIES}")
             link.with_name(f"{link.name}.only").write_text(f"{text}\n", encoding="utf-8")
         count += 1
+    (folder / Path(native.IMAGE).name).symlink_to(f"/usr/lib/{there.triplet}")
     shutil.copyfile(emulator, folder / EMULATOR)
     (folder / EMULATOR).chmod(0o755)
     return count

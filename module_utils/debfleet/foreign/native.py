@@ -27,8 +27,26 @@ from . import table
 LIBRARIES, PROGRAMS, ROOM, LOADER = "lib", "x", "a", "ld.so"
 MERGED = ("bin/", "sbin/", "lib/", "lib64/")
 PYTHON_LIBRARY = re.compile(r"usr/lib/(python3\.\d+)/(.+)")
+# perl finds its modules where the image has them, so that it knows those and no others; only their compiled parts come
+# from the tools. These two of its modules load them, and are found first. It is not told the path that it has here.
+PERL = "perl*"
+FIRST, IMAGE = "o", f"{ROOM}/l"
+PERL_LOADERS = ("XSLoader.pm", "DynaLoader.pm")
+LOAD = "dl_load_file($file,"
+LOAD_NATIVE = f"dl_load_file($file =~ s{{^(?:{NATIVE}/+{IMAGE}|/usr/lib/[^/]+)/(?=perl)}}{{{NATIVE}/{LIBRARIES}/}}r,"
 # Of Python's library, what compiling byte code takes; the rest is read from its source.
 COMPILED = ("", "collections", "concurrent", "concurrent/futures", "encodings", "importlib", "multiprocessing", "re")
+
+
+Patch = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True)
+class Patches:
+    """What replaces paths in files, and in perl itself."""
+
+    usual: Patch
+    perl: Patch
 
 
 @dataclass
@@ -57,11 +75,18 @@ def replacements(row: Architecture) -> dict[bytes, bytes]:
     return found
 
 
-def patcher(row: Architecture) -> Callable[[bytes], bytes]:
-    """What replaces the paths in a file's content."""
-    pairs = replacements(row)
+def patcher(pairs: Mapping[bytes, bytes]) -> Patch:
+    """What replaces these in a file's content; the first that fits."""
     pattern = re.compile(b"|".join(map(re.escape, pairs)))
     return lambda content: pattern.sub(lambda match: pairs[match[0]], content)
+
+
+def _perl_replacements(row: Architecture) -> dict[bytes, bytes]:
+    pairs = {f"/usr/local/lib/{row.triplet}": f"/{FIRST}", f"/usr/lib/{row.triplet}/perl": f"/{IMAGE}/perl"}
+    found = {}
+    for old, tail in pairs.items():
+        found[old.encode()] = (NATIVE + "/" * (len(old) - len(NATIVE) - len(tail)) + tail).encode()
+    return {**found, b"/proc/self/exe": b"/proc/self/eXe", **replacements(row)}
 
 
 def make(packages: Mapping[str, Path], row: Architecture, into: Path) -> Made:
@@ -71,20 +96,35 @@ def make(packages: Mapping[str, Path], row: Architecture, into: Path) -> Made:
     :param row: this machine's architecture.
     :raises DebfleetError: where a package can't be read.
     """
-    made, patch = Made(), patcher(row)
+    made, patches = Made(), Patches(patcher(replacements(row)), patcher(_perl_replacements(row)))
     (into / ROOM).mkdir(parents=True)
     for name in (LIBRARIES, PROGRAMS):
         (into / name).mkdir()
     with ThreadPoolExecutor() as several:
-        for found in several.map(lambda one: _unpack(one[0], one[1], row, patch, into), packages.items()):
+        for found in several.map(lambda one: _unpack(one[0], one[1], row, patches, into), packages.items()):
             made.programs |= found
     shutil.copy2(into / LIBRARIES / Path(row.interpreter).name, into / LOADER)
+    _load_natively(into)
     for version in sorted((into / PROGRAMS / "usr/lib").glob("python3.*")):
         _compile(into, row, version.name)
     return made
 
 
-def _unpack(package: str, deb: Path, row: Architecture, patch: Callable[[bytes], bytes], into: Path) -> dict[str, str]:
+def _load_natively(into: Path) -> None:
+    """Make the modules that perl loads compiled parts with."""
+    found = re.search(rf"/{FIRST}/(perl/[\d.]+)".encode(), (into / PROGRAMS / "usr/bin/perl").read_bytes())
+    if found is None:
+        raise DebfleetError("this perl has another way of finding its modules")
+    folder = into / FIRST / found[1].decode()
+    for name in PERL_LOADERS:
+        text = (into / LIBRARIES / "perl-base" / name).read_text(encoding="utf-8")
+        if LOAD not in text:
+            raise DebfleetError(f"this perl's {name} has another way of loading modules")
+        _write(folder / name, text.replace(LOAD, LOAD_NATIVE).encode(), 0o644)
+
+
+def _unpack(package: str, deb: Path, row: Architecture, patches: Patches, into: Path) -> dict[str, str]:
+    patch = patches.usual
     taken = any(fnmatch(package, pattern) for pattern in (*table.PACKAGES, table.PYTHON_PROGRAMS))
     programs: dict[str, str] = {}
     beside = {name for name, pattern in table.BESIDE_LIBRARIES.items() if fnmatch(package, pattern)}
@@ -108,7 +148,8 @@ def _unpack(package: str, deb: Path, row: Architecture, patch: Callable[[bytes],
                 continue
             content = read()
             if member.mode & 0o111 and elf.matches(row, content[: elf.HEADER]):
-                _write(into / PROGRAMS / path, patch(content), 0o755)
+                of_perl = fnmatch(Path(path).name, PERL)
+                _write(into / PROGRAMS / path, (patches.perl if of_perl else patch)(content), 0o755)
                 programs[path] = package
     return programs
 
@@ -121,7 +162,7 @@ def _is_tool(path: str) -> bool:
 def _library(
     member: tarfile.TarInfo,
     read: Callable[[], bytes],
-    patch: Callable[[bytes], bytes],
+    patch: Patch,
     to: Path,
     row: Architecture,
 ) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from ..bootstrap import apt as apt_
+from ..bootstrap import nearby, status
 from ..bootstrap.apt import Apt
 from ..errors import DebfleetError
 from ..run import CommandError
@@ -29,6 +31,17 @@ def versions(apt: Apt, names: Sequence[str] = WANTED) -> dict[str, str]:
     """
     said = apt_.ask(apt, ["apt-cache", "policy", *names]).stdout
     return {name: version for name, version in POLICY.findall(said) if version != "(none)"}
+
+
+def of_image(apt: Apt) -> dict[str, str]:
+    """The versions of an image's packages, by name: as they were resolved; where they weren't, as apt would take them.
+
+    :param apt: the image's, with the indices got.
+    """
+    try:
+        return dict(json.loads((apt.folder / nearby.NOTE).read_text(encoding="utf-8"))["packages"])
+    except FileNotFoundError:
+        return versions(apt, [*WANTED, *interpreters(apt)])
 
 
 def interpreters(apt: Apt) -> list[str]:
@@ -72,7 +85,7 @@ def get(apt: Apt) -> dict[str, Path]:
         uris = apt_.ask(apt, [*words, "--print-uris"]).stdout
         apt_.ask(apt, words)
     except CommandError as error:
-        raise DebfleetError("could not get the packages of native tools", why=apt_.reasons(error.output)) from error
+        raise DebfleetError("could not get the packages of native tools", why=status.reasons(error.output)) from error
     files = {}
     for match in filter(None, map(URI.match, uris.splitlines())):
         local = re.match(r"(?:file|copy):/*(/.*)", match[1])

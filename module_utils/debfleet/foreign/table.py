@@ -22,6 +22,7 @@ PACKAGES = (
 # Python's interpreters, which come by the versions that python3-minimal depends on.
 PYTHON = ("python3-minimal", "libpython3-stdlib")
 PYTHON_PROGRAMS = "python3.*-minimal"
+PERL = ("perl", "perl-base")
 # Modules of perl in C that scripts of packages load.
 PERL_MODULES = ("liblocale-gettext-perl", "libtext-charwidth-perl", "libtext-iconv-perl", "libtext-wrapi18n-perl")
 

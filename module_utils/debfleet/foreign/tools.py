@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ..architectures import Architecture
 from ..bases.fingerprint import of_parts
 from ..ledger import cache_folder
 from . import native, table
+from .packages import versions_of
 from .versions import covers
 
 NOTE = "tools.json"
@@ -53,15 +54,6 @@ def code() -> str:
     return of_parts([inspect.getsource(native), inspect.getsource(table)])[:12]
 
 
-def known_names() -> set[str]:
-    """The names of all packages that trees here are made from."""
-    found: set[str] = set()
-    for note in _notes():
-        with contextlib.suppress(OSError, ValueError):
-            found |= set(json.loads(note.read_text(encoding="utf-8"))["versions"])
-    return found
-
-
 def find(suite: str, row: Architecture, image: Mapping[str, str]) -> Tools | None:
     """A tree whose packages are all of the image's versions; the one that was used last."""
     for note in _notes():
@@ -73,11 +65,11 @@ def find(suite: str, row: Architecture, image: Mapping[str, str]) -> Tools | Non
     return None
 
 
-def make(suite: str, row: Architecture, versions: Mapping[str, str], packages: Mapping[str, Path]) -> Tools:
+def make(suite: str, row: Architecture, versions: Mapping[str, str], get: Callable[[], dict[str, Path]]) -> Tools:
     """The tree of these very packages: as it is there, else made. Whoever wants the same at the same time waits.
 
     :param versions: those of the packages that tools are taken from.
-    :param packages: .deb files by name: those, and all that they depend on.
+    :param get: gets them, and all that they depend on: .deb files by name.
     """
     key = of_parts([code(), suite, row.name, dict(versions)])[:32]
     top = folder()
@@ -89,9 +81,10 @@ def make(suite: str, row: Architecture, versions: Mapping[str, str], packages: M
         new = top / f".{os.getpid()}-{key}"
         shutil.rmtree(new, ignore_errors=True)
         try:
+            files = get()
             start = time.monotonic()
-            made = native.make(packages, row, new)
-            tools = Tools(top / key, suite, row.name, versions, made.programs)
+            made = native.make(files, row, new)
+            tools = Tools(top / key, suite, row.name, versions_of(files), made.programs)
             written = {"schema_version": 1, "code": code(), **asdict(tools)}
             (new / NOTE).write_text(json.dumps(written, indent=1, default=str) + "\n", encoding="utf-8")
             new.chmod(0o755)

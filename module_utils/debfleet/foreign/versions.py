@@ -37,6 +37,10 @@ def compare(tools: Mapping[str, str], image: Mapping[str, str]) -> Verdict:
         for name, version in sorted(tools.items())
         if name in image and not same(version, image[name])
     }
+    modules = [name for name in refused if name in table.PERL_MODULES]
+    if modules:  # a perl that can't load what the image has is of no use
+        refused |= {name: f"goes with {modules[0]}" for name in table.PERL if name in tools}
+        return Verdict(refused, any(name in refused for name in table.ESSENTIAL if name not in table.PERL))
     return Verdict(refused, any(name in refused for name in table.ESSENTIAL))
 
 
