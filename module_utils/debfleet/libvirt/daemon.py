@@ -217,7 +217,11 @@ def _wait_for_domains(uri: str, environment: dict[str, str]) -> None:
     until = time.monotonic() + END
     while time.monotonic() < until:
         listed = subprocess.run(
-            ["virsh", "--connect", uri, "list", "--name"], check=False, capture_output=True, text=True, env=environment
+            ["virsh", "--connect", uri, "list", "--name", "--transient"],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment,
         )
         if not any(name.startswith(PREFIX) for name in listed.stdout.split()):
             return

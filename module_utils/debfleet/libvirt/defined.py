@@ -87,13 +87,22 @@ def apply(connection: Any, name: str, actions: Sequence[str], xml: str, timeout:
             if action == "start":
                 handle.create()
             elif action == "destroy":
-                handle.destroy()
+                _destroy(handle)
             elif action == "shut down":
                 _shut_down(handle, timeout)
             elif action == "undefine":
                 _undefine(handle)
         except libvirt.libvirtError as error:
             raise failed(f"{action} the domain {name}", error) from error
+
+
+def _destroy(handle: Any) -> None:
+    """Pull the plug. A daemon that has just begun, and still looks after its machines, may say that it is out."""
+    try:
+        handle.destroy()
+    except library().libvirtError:
+        if handle.isActive():
+            raise
 
 
 def _undefine(handle: Any) -> None:
@@ -108,8 +117,7 @@ def _shut_down(handle: Any, timeout: float) -> None:
     until, again = time.monotonic() + timeout, 0.0
     while handle.isActive():
         if time.monotonic() > until:
-            with contextlib.suppress(library().libvirtError):
-                handle.destroy()
+            _destroy(handle)
             return
         if time.monotonic() > again:
             with contextlib.suppress(library().libvirtError):
