@@ -18,17 +18,22 @@ import pytest
 from plays import wait_for
 
 from debfleet.common.ledger import state_folder
-from debfleet.common.libvirt import image_kernel
+from debfleet.common.libvirt import direct, image_kernel
 from debfleet.common.libvirt.attempt import Options
-from debfleet.common.libvirt.domain_xml import Kernel
 from debfleet.common.libvirt.image import ImageFolder
-from debfleet.common.libvirt.proof import cmdline, prove
+from debfleet.common.libvirt.machine import Kernel
+from debfleet.common.libvirt.proof import prove
 from debfleet.common.libvirt.watch import BootError
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
 OPTIONS = Options(firmware=["bios"], timeout=900, quiet=60)
 NOWHERE = "00000000-0000-4000-8000-000000000000"
+
+
+def cmdline(image: ImageFolder) -> str:
+    """As the image's kernel gets it."""
+    return direct.cmdline(image.architecture.machine, image.root_uuid())
 
 
 @pytest.fixture(scope="module")

@@ -84,8 +84,7 @@ def _os(root: ET.Element, machine: Machine) -> None:
     if firmware and firmware.way == "kernel":
         text(system, "kernel", firmware.code)
     elif firmware:
-        text(system, "loader", firmware.code, readonly="yes", **({"secure": "yes"} if firmware.smm else {}),
-             type="pflash")  # fmt: skip
+        text(system, "loader", firmware.code, readonly="yes", type="pflash")
         text(system, "nvram", str(machine.variables or ""), template=firmware.variables)
     if machine.kernel:
         text(system, "kernel", str(machine.kernel.image))
