@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .. import userns
-from ..architectures import TABLE, Architecture
+from ..architectures import Architecture
 from ..architectures import host as host_row
 from ..run import SEARCH
 from . import elf, enter, registration
@@ -40,6 +40,10 @@ class Programs:
     def entering(self) -> list[str]:
         """The words to put before a command that makes namespaces."""
         return enter.words(self.line) if self.line else userns.entering()
+
+    def registering(self) -> list[str]:
+        """The words to put before a command that enters no user namespace by itself."""
+        return enter.words(self.line) if self.line else []
 
     def save(self, build: Path) -> None:
         """Leave this for all further steps of a build."""
@@ -74,6 +78,12 @@ def of(root: Path) -> Programs:
     return emulated(row)
 
 
+def emulated_here(root: Path) -> Programs:
+    """How programs of a tree are run that is of no build; natively where it is of this machine's architecture."""
+    row = elf.architecture_of(root)
+    return NATIVELY if row is None or runs_here(row) else emulated(row)
+
+
 def runs_here(row: Architecture) -> bool:
     """Whether this machine runs programs of an architecture as they are."""
     here = host_row()
@@ -97,8 +107,3 @@ def find(row: Architecture) -> Path | None:
             if path.is_file() and elf.is_static(path):
                 return path.resolve()
     return None
-
-
-def row_of(name: str) -> Architecture:
-    """The row of an architecture by Debian's name for it."""
-    return TABLE[name]

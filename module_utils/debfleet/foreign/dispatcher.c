@@ -28,7 +28,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef NATIVE
 #define NATIVE "/run/.native/a"
+#endif
 #define TOOLS NATIVE "/t"
 #define QEMU NATIVE "/qemu"
 #define EMULATED NATIVE "/emulated"

@@ -45,9 +45,9 @@ def program(into: Path | None = None) -> Path:
     text = source()
     digest = hashlib.sha256(text.read_bytes()).hexdigest()[:16]
     known = places(digest)
-    if found := next((path for path in known if os.access(path, os.X_OK)), None):
-        return found
     wanted = into / known[0].name if into else known[-1]
+    if found := next((path for path in ([wanted] if into else known) if os.access(path, os.X_OK)), None):
+        return found
     compiler = next((name for name in ("gcc", "cc") if shutil.which(name)), "")
     if not compiler:
         raise MissingError(

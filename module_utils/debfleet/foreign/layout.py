@@ -35,9 +35,9 @@ def lay_out(
     count = 0
     for path, package in programs.items():
         inside, seen = _places(path, there)
-        if package in refused:
-            continue
         link = folder / TOOLS / seen
+        if package in refused or (link.name in table.OF_BYTE_ORDER and here.big_endian != there.big_endian):
+            continue
         link.parent.mkdir(parents=True, exist_ok=True)
         if link.name in table.DPKG:
             content = native.patched_dpkg((tools / inside).read_bytes(), here.name, there.name)

@@ -35,13 +35,16 @@ EMULATED = frozenset({
     *("arch", "uname", "getarch", "getconf", "lscpu", "lsmem", "chcpu", "setarch", "linux32", "linux64"),
     *("uname26", "systemd-detect-virt", "systemd-analyze", "nproc", "pldd"),
     # write or read what is of the architecture, or load what the image has
-    *("ldconfig", "ldd", "ld.so", "localedef", "iconvconfig", "iconv", "zic", "zdump", "sprof", "nscd", "catchsegv"),
+    *("ldconfig", "ldd", "ld.so", "iconvconfig", "iconv", "zic", "zdump", "sprof", "nscd", "catchsegv"),
     *("su", "runuser", "login", "sulogin", "passwd", "chfn", "chsh", "chpasswd", "newusers", "agetty", "newgrp"),
     *("gdbus", "gio", "gio-querymodules", "gsettings", "gapplication", "gresource"),
     *("gcc", "cc", "as", "ld", "ar", "nm", "objcopy", "objdump", "readelf", "strip", "ranlib"),
     # are asked what they can do with the image's own libraries
     *("ssh", "ssh-agent", "ssh-add", "ssh-pkcs11-helper", "ssh-sk-helper"),
 })  # fmt: skip
+
+# Programs that write what is of the machine's byte order: native where the image's is the same.
+OF_BYTE_ORDER = frozenset({"localedef", "glib-compile-schemas", "update-mime-database"})
 
 # The tools of dpkg, which have the architecture's name built in: it is put in where it has room.
 DPKG = frozenset({
@@ -58,7 +61,7 @@ BESIDE_LIBRARIES = {"glib-2.0/glib-compile-schemas": "libglib2.0-0*"}
 # libraries, {native} the tools'. Native Python is for byte code alone: it can't load the image's modules.
 RULES = {
     "python3.*": (
-        "argument py3compile py3clean py_compile compileall",
+        "argument py3compile py3clean py_compile compileall sys.implementation.cache_tag importlib.util.MAGIC_NUMBER",
         "named",
     ),
     "perl*": ("modules {library}/perl5 {native}/perl5",),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import journal, userns
+from ..binfmt import enter, programs
+from ..binfmt.programs import NATIVELY
 from ..inspect.root import Root
 from ..namespace import ENTER, ENVIRONMENT, INIT, UNSHARE, proxies
 from ..workspace import MARK
@@ -64,8 +66,8 @@ def failed_command(work: Path, told: str) -> Command | None:
 def parted(argv: Sequence[str]) -> tuple[list[str], list[str], bool]:
     """Part a command line in what puts it into its place, and the command; and tell whether it is inside the tree."""
     at, inside = 0, False
-    entering = userns.entering()  # who isn't root enters again
-    argv = argv[len(entering) :] if list(argv[: len(entering)]) == entering else argv
+    for entering in (userns.entering(), enter.words(argv[4] if len(argv) > 4 else "")):  # they are put before again
+        argv = argv[len(entering) :] if list(argv[: len(entering)]) == entering else argv
     if list(argv[: len(UNSHARE)]) == UNSHARE:
         at = argv.index("--", len(UNSHARE)) + 1
     if argv[at : at + 3] == ["sh", "-c", INIT]:
@@ -82,7 +84,8 @@ def parted(argv: Sequence[str]) -> tuple[list[str], list[str], bool]:
 def in_tree(root: Path) -> list[str]:
     """What puts a command into the tree of a build."""
     variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **proxies()}.items()]
-    ready = [*UNSHARE, "--mount-proc", "--", "sh", "-c", INIT, "sh", str(root), "--"]
+    binds = [word for host, inside in programs.of(root).binds.items() for word in (host, inside)]
+    ready = [*UNSHARE, "--mount-proc", "--", "sh", "-c", INIT, "sh", str(root), *binds, "--"]
     return [*ready, "sh", "-c", ENTER, "sh", str(root), "/usr/bin/env", "-i", *variables]
 
 
@@ -121,7 +124,8 @@ def open_shell(work: Path, root: Path | None, where: str, told: str) -> None:
     if root and not inside:
         variables["ROOT"] = str(root)
     shell = ["/bin/bash", "--norc", "--noprofile", "-i"] if bash else ["/bin/sh", "-i"]
-    place = [*userns.entering(), *(place or [*UNSHARE, "--mount-proc", "--"])]
+    how = programs.of(root) if root else NATIVELY
+    place = [*how.entering(), *(place or [*UNSHARE, "--mount-proc", "--"])]
     words = [*place, "env", *(f"{name}={value}" for name, value in variables.items()), *shell]
     with controlling() as terminal, _placeholders([root / name for name in PLACEHOLDERS] if root and tree else []):
         os.write(terminal, _greeting(work, root, command, inside, bash).encode())

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import reaper
+from ..binfmt import programs
+from ..binfmt.programs import Programs
 from ..errors import DebfleetError, MissingError
 from ..folder.packages import STATUS, stanzas
 from ..inspect import reader
@@ -146,7 +148,8 @@ def _show_esp(view: View, subject: Subject, folder: Path) -> None:
 def _run(view: View, path: Path, command: Sequence[str], network: bool) -> int:
     root = Root(view.seen)
     _make_ready(root)
-    _require_runnable(view, root)
+    how = programs.emulated_here(root.top)
+    _require_runnable(view, root, how)
     shell = "/bin/bash" if root.exists("/bin/bash") else "/bin/sh"
     environment = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("DEB")}
     environment |= {"debian_chroot": path.absolute().name, **(proxies() if network else {})}
@@ -156,7 +159,7 @@ def _run(view: View, path: Path, command: Sequence[str], network: bool) -> int:
     enter_tree = ["sh", "-c", ENTER, "sh", str(view.place)] if network else ["chroot", str(view.place)]
     words = [*enter_tree, "/usr/bin/env", "-i", *variables, *(command or [shell])]
     spaces = [*UNSHARE, *([] if network else ["--net"]), "--mount-proc", "--"]
-    ready: list[str | Path] = [*spaces, "sh", "-c", INIT, "sh", view.place, "--"]
+    ready: list[str | Path] = [*how.registering(), *spaces, "sh", "-c", INIT, "sh", view.place, "--"]
     if all(map(os.isatty, range(3))) and in_foreground(os.getpid()):
         with controlling() as terminal:  # /dev/tty, which the image has too; it doesn't see the builder's /dev/pts
             return attached(view.inside([*ready, "bash", "-c", JOB, "bash", hostname, *words]), terminal=terminal)
@@ -174,16 +177,16 @@ def _make_ready(root: Root) -> None:
             (there / file).touch()
 
 
-def _require_runnable(view: View, root: Root) -> None:
+def _require_runnable(view: View, root: Root, how: Programs) -> None:
     """Raise an error where this machine can't run the image's programs."""
-    done = run(view.inside(["chroot", view.place, "/bin/sh", "-c", "exit 0"]), check=False)
+    done = run(view.inside([*how.registering(), "chroot", view.place, "/bin/sh", "-c", "exit 0"]), check=False)
     if done.returncode == 0:
         return
     if done.returncode == NOT_EXECUTABLE:
         raise MissingError(
             f"the image is of {architecture(root)}, whose programs this machine can't run",
             why=done.stderr.strip(),
-            hint="apt-get install qemu-user-static binfmt-support lets it run them",
+            hint="apt-get install qemu-user-static lets it run them; before Linux 6.7, with binfmt-support",
         )
     raise DebfleetError("the image has no shell that runs", why=done.stderr.strip() or f"exit {done.returncode}")
 
