@@ -28,6 +28,7 @@ NOUNS = {
     "image": "look into images, list, compare and enter them",
     "tasks": "lists of tasks: make, merge, check, show, submit",
     "queue": "what waits, runs, is done and failed",
+    "results": "what came of tasks: find, read, classify, remove",
     "domain-xml": "the XML of a libvirt domain for an image of any architecture",
     "doctor": "what this machine lacks, and the command that mends it",
 }
