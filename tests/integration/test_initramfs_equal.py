@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -15,7 +16,10 @@ from types import ModuleType
 import pytest
 
 from debfleet.common import journal, kernels
+from debfleet.common.bases.lineage import REUSE
+from debfleet.common.bases.stamp import Stamp
 from debfleet.common.bootstrap import mirror
+from debfleet.common.initramfs import kept
 from debfleet.common.initramfs.generate import HOOK_FUNCTIONS, generate
 from debfleet.common.namespace import apart
 from debfleet.common.run import run
@@ -92,7 +96,9 @@ def listing(root: Path) -> dict[str, tuple[int, str]]:
     return {str(path.relative_to(root)): (path.lstat().st_mode, functions) for path in paths}
 
 
-def test_faster_functions_give_the_same_initramfs(tree: Path, newc: ModuleType, tmp_path: Path) -> None:
+def test_faster_functions_give_the_same_initramfs(
+    tree: Path, newc: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (version,) = map(kernels.version, kernels.within(tree))
     made = tree / f"boot/initrd.img-{version}"
     assert generate(tree, faster=False) == [version]
@@ -109,6 +115,29 @@ def test_faster_functions_give_the_same_initramfs(tree: Path, newc: ModuleType, 
     names = {name.partition("/modules/")[2].partition("/")[2] or name for _, name in stock}
     assert {f"usr/lib/firmware/{FIRMWARE}", "odd/place/debian_version", "etc/linked/deep/file"} <= names
     assert {"jr3_pci", "nbd", "loop", "xfs"} <= {Path(name).name.partition(".")[0] for name in names}
+    (tree / "etc/initramfs-tools/hooks/odd").unlink()
+    kept_is_as_fresh(tree, newc, tmp_path, monkeypatch)
+
+
+def kept_is_as_fresh(tree: Path, newc: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that an earlier build kept is as one that is generated now, whatever changed of what is not looked at."""
+    monkeypatch.setenv("DEBFLEET_CACHE", str(folder / "cache"))
+    (version,) = map(kernels.version, kernels.within(tree))
+    made = tree / f"boot/initrd.img-{version}"
+    with journal.writing(folder):
+        Stamp.take(folder, tree, "packages")
+        kept.bring(folder, tree)
+        made.unlink()
+        Stamp.take(folder, tree, "packages")
+        for name in kept.OTHERS:
+            path = tree / name if not (tree / name).is_dir() else tree / name / "new"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("changed")
+        kept.bring(folder, tree)
+        reused = newc.members(made)
+        generate(tree)
+    assert [json.loads(line)["reused"] for line in (folder / REUSE).read_text().splitlines()] == [False, True]
+    assert newc.members(made) == reused
 
 
 ORDER = ("copy_file", "copy_exec", "manual_add_modules")

@@ -20,6 +20,7 @@ from .. import journal
 from ..errors import DebfleetError
 from ..mounts import empty
 from .fingerprint import of_parts
+from .stamp import Stamp
 from .store import Base, DamagedError, Store, differences
 
 NOTE = "lineage.json"  # in the work folder
@@ -94,7 +95,7 @@ class Lineage:
                     return self._make(store, key, name, parts, make, count, why)
         if self.here:
             empty(self.root)
-        self._tell(name, True, f"made {_ago(base.made)} in {base.seconds:.0f} s")
+        tell(self.build, name, True, f"made {ago(base.made)} in {base.seconds:.0f} s")
         return replace(self, key=key, here=False, packages=base.packages)._save()
 
     def bring(self) -> Lineage:
@@ -116,6 +117,7 @@ class Lineage:
             raise DebfleetError("the kept tree that this build began with is gone", hint="build again: it is made anew")
         journal.tell("unpacking the kept tree")
         store.unpack(base, self.root)
+        Stamp.take(self.build, self.root, self.key)
         return replace(self, here=True)._save()
 
     def leave(self) -> None:
@@ -147,17 +149,14 @@ class Lineage:
         start = time.monotonic()
         make()
         now = replace(self, key=key, here=True, packages=count())._save()
-        self._tell(name, False, why)
+        Stamp.take(self.build, self.root, key)
+        tell(self.build, name, False, why)
         try:
             journal.tell("keeping the tree for later builds")
             store.keep(key, name, parts, self.root, packages=now.packages, seconds=time.monotonic() - start)
         except (DebfleetError, OSError) as error:
             journal.log(f"the tree could not be kept for later builds: {error}")
         return now
-
-    def _tell(self, name: str, reused: bool, told: str) -> None:
-        journal.log(f"{name}: {'reused' if reused else 'made anew'}, {told}")
-        journal.record(REUSE, {"step": name, "reused": reused, "told": told, "time": time.time()})
 
     def _save(self) -> Lineage:
         written = {**asdict(self), "build": str(self.build), "root": str(self.root)}
@@ -167,7 +166,13 @@ class Lineage:
         return self
 
 
-def _ago(then: float) -> str:
+def tell(build: Path, name: str, reused: bool, told: str) -> None:
+    """Write down what a step reused, or why it didn't, for the log and the build's summary."""
+    journal.log(f"{name}: {'reused' if reused else 'made anew'}, {told}")
+    journal.record(REUSE, {"step": name, "reused": reused, "told": told, "time": time.time()})
+
+
+def ago(then: float) -> str:
     """`3 minutes ago`."""
     seconds = max(0.0, time.time() - then)
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import bootloader
 from ..disk.layout import Layout
-from ..initramfs.generate import generate
+from ..initramfs import kept
 from .request import Tree, expect_keys
 
 
@@ -18,8 +18,8 @@ def check_initramfs(value: Any) -> None:
 
 
 def make_initramfs(tree: Tree, value: bool) -> None:
-    """Generate the initramfs of every kernel in the tree, once."""
-    generate(tree.root)
+    """Generate the initramfs of every kernel in the tree, once; or take that of an earlier build."""
+    kept.bring(tree.build, tree.root)
 
 
 def check_bootloader(value: Any) -> None:

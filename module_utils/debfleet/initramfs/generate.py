@@ -41,10 +41,16 @@ def generate(root: str | Path, *, faster: bool = True) -> list[str]:
             if tool == "dracut":
                 words = ["--force", f"/boot/{kernels.initrd(kernel)}", version]
             run_in_root(root, [tool, *words], binds=binds, env=ENVIRONMENT)
-            if (root / "usr/bin/linux-update-symlinks").exists():
-                run_in_root(root, ["linux-update-symlinks", "install", version, f"/boot/{kernel}"])
+    link(root)
     journal.tell("generated the initramfs", len(found), len(found))
     return [kernels.version(kernel) for kernel in found]
+
+
+def link(root: Path) -> None:
+    """Mend the links to the newest kernel and its initramfs, for each that a tree has."""
+    if (root / "usr/bin/linux-update-symlinks").exists():
+        for kernel in kernels.within(root):
+            run_in_root(root, ["linux-update-symlinks", "install", kernels.version(kernel), f"/boot/{kernel}"])
 
 
 def checked_types(root: Path) -> list[str]:
