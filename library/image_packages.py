@@ -207,7 +207,7 @@ def read_current(params: Params, folder: Path) -> dict[str, Any]:
         if params.cache:
             resolved.keep(ready.apt, tree, wanted, found, standard=standard)
     words = resolve.asked_words(ready.apt, tree, wanted, standard=standard)
-    nearby.note(ready.apt, words, ((package.name, package.version) for package in found))
+    nearby.note(ready.apt, words, (package.name for package in found))
     if lock and (drift := locked.drift(lock, found)):
         raise locked.DriftError(Path(str(params.locked)), drift)
     return {

@@ -128,19 +128,20 @@ def test_what_only_the_whole_lists_can_tell_is_left_to_them(apt: Apt, asked: str
 def test_compressed_lists_are_left_as_they_are(apt: Apt) -> None:
     (apt.folder / "lists/n_main_Packages.lz4").touch()
     assert nearby.near(apt, TREE, ["tool"]) is None
-    nearby.note(apt, ["tool"], [("tool", "2")])
+    nearby.note(apt, ["tool"], ["tool"])
     assert nearby.chosen(apt, ["tool"]) == apt
 
 
 def test_only_what_was_resolved_is_left(apt: Apt) -> None:
     words = [*base_set(TREE), "tool=2"]
     assert nearby.chosen(apt, words) == apt  # nothing was resolved
-    nearby.note(apt, words, [("tool", "2"), ("lib", "1"), ("gawk", "1"), ("local", "3")])
+    nearby.note(apt, words, ["tool", "lib", "gawk", "local"])
     chosen = nearby.chosen(apt, ["tool=2", "lib"])
-    assert names(chosen, "m_main_Packages") == ["gawk", "lib"] and names(chosen, "m_more_Packages") == ["tool"]
+    assert names(chosen, "m_main_Packages") == ["gawk", "tool", "lib"]
+    assert names(chosen, "m_more_Packages") == ["tool"]
     assert nearby.chosen(apt, words) == chosen
     assert nearby.chosen(apt, ["tool", "other"]) == apt  # that was not asked for then
-    nearby.note(apt, ["far"], [("far", "1")])
+    nearby.note(apt, ["far"], ["far"])
     assert names(nearby.chosen(apt, ["far"]), "m_main_Packages") == ["far"]
 
 

@@ -2,8 +2,9 @@
 """apt's lists cut down to few packages, for apt takes as long as there are packages, not as there are wanted ones.
 
 `near` leaves all that what is wanted may need, by any of the alternatives of its dependencies: what apt resolves with
-these lists is what it would with the whole ones. `chosen` leaves what was resolved, and nothing else: so later steps
-of the build can install only that. Release files stay as they are; each index has whole stanzas, in their order.
+these lists is what it would with the whole ones. `chosen` leaves what was resolved: with nothing else there, later
+steps of the build can't install anything else. Of each package there is every version, since apt may be asked for what
+a suite has, be it an older one. Release files stay as they are; each index has whole stanzas, in their order.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ NOTE = "chosen.json"  # what was resolved, and for which words
 NAME = re.compile(rb"^Package: *(\S+)$", re.MULTILINE)
 PROVIDES = re.compile(rb"^Provides: *(.*(?:\n[ \t].*)*)", re.MULTILINE)
 RANK = re.compile(rb"^(?:Priority: *(\S+)|Essential: *(yes))$", re.MULTILINE)
-VERSION = re.compile(rb"^Version: *(\S+)$", re.MULTILINE)
 NEEDS = re.compile(rb"^(?:Pre-Depends|Depends): *(.*(?:\n[ \t].*)*)", re.MULTILINE)
 LIKES = re.compile(rb"^(?:Pre-Depends|Depends|Recommends): *(.*(?:\n[ \t].*)*)", re.MULTILINE)
 WORD = re.compile(rb"(?:^|[,|])\s*([^\s,|(:\[]+)")
@@ -122,11 +122,11 @@ def near(apt: Apt, tree: Tree, asked: Sequence[str], *, standard: bool = False) 
     return _cut(apt, NEAR, universe.indices, seen)
 
 
-def note(apt: Apt, words: Iterable[str], found: Iterable[tuple[str, str]]) -> None:
-    """Write down what was resolved: names and versions, for these words of apt-get install."""
+def note(apt: Apt, words: Iterable[str], names: Iterable[str]) -> None:
+    """Write down what was resolved: the names of the packages, for these words of apt-get install."""
     shutil.rmtree(apt.folder / CHOSEN, ignore_errors=True)
     apt.folder.mkdir(parents=True, exist_ok=True)
-    written = {"words": sorted(set(words)), "packages": sorted(found)}
+    written = {"words": sorted(set(words)), "packages": sorted(set(names))}
     (apt.folder / NOTE).write_text(json.dumps(written), encoding="utf-8")
 
 
@@ -136,15 +136,14 @@ def chosen(apt: Apt, words: Iterable[str]) -> Apt:
         written = json.loads((apt.folder / NOTE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return apt
-    if not set(words) <= {*written["words"], *(name for name, _ in written["packages"])}:
+    if not set(words) <= {*written["words"], *written["packages"]}:
         return apt
     if (apt.folder / CHOSEN).exists():
         return replace(apt, lists=CHOSEN)
     source = apt.folder / (NEAR if (apt.folder / NEAR).exists() else "lists")
     if _packed(source):
         return apt
-    packages = {(name.encode(), version.encode()) for name, version in written["packages"]}
-    return _cut(apt, CHOSEN, _indices(source), {name for name, _ in packages}, packages)
+    return _cut(apt, CHOSEN, _indices(source), {name.encode() for name in written["packages"]})
 
 
 def _packed(lists: Path) -> bool:
@@ -156,24 +155,16 @@ def _indices(lists: Path) -> list[Index]:
     return [Index.of(path) for path in sorted(lists.glob("*_Packages"))]
 
 
-def _cut(
-    apt: Apt, name: str, indices: Sequence[Index], names: Set[bytes], versions: Set[tuple[bytes, bytes]] | None = None
-) -> Apt:  # fmt: skip
-    """Write lists anew, with these packages only, and of them with these versions only where they are given."""
+def _cut(apt: Apt, name: str, indices: Sequence[Index], names: Set[bytes]) -> Apt:
+    """Write lists anew, with these packages only."""
     new, folder = apt.folder / f"{name}.new", apt.folder / name
     for old in (new, folder):
         shutil.rmtree(old, ignore_errors=True)
     (new / "partial").mkdir(parents=True)
     for index in indices:
-        stanzas = [(one, index.stanza(number)) for number, one in enumerate(index.names) if one in names]
-        kept = [text for one, text in stanzas if versions is None or (one, _version(text)) in versions]
+        kept = [index.stanza(number) for number, one in enumerate(index.names) if one in names]
         (new / index.path.name).write_bytes(b"".join(text + b"\n\n" for text in kept))
     for path in (apt.folder / "lists").glob("*Release"):
         shutil.copyfile(path, new / path.name)
     new.rename(folder)
     return replace(apt, lists=name)
-
-
-def _version(stanza: bytes) -> bytes:
-    match = VERSION.search(stanza)
-    return match[1] if match else b""
