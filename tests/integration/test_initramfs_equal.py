@@ -125,6 +125,7 @@ def kept_is_as_fresh(tree: Path, newc: ModuleType, folder: Path, monkeypatch: py
     (version,) = map(kernels.version, kernels.within(tree))
     made = tree / f"boot/initrd.img-{version}"
     with journal.writing(folder):
+        made.unlink()
         Stamp.take(folder, tree, "packages")
         kept.bring(folder, tree)
         made.unlink()
@@ -135,6 +136,7 @@ def kept_is_as_fresh(tree: Path, newc: ModuleType, folder: Path, monkeypatch: py
             path.write_text("changed")
         kept.bring(folder, tree)
         reused = newc.members(made)
+        made.unlink()
         generate(tree)
     assert [json.loads(line)["reused"] for line in (folder / REUSE).read_text().splitlines()] == [False, True]
     assert newc.members(made) == reused
