@@ -32,6 +32,7 @@ MANIFESTS = sorted(path.stem for path in (plays.ROOT / "manifests").glob("kvm-*.
 PROXIED = "kvm-amd64-lab"
 # What the emulators of Debian 12 don't bring to a login, and the stage that it comes to at least.
 HALFWAY: dict[str, str] = {}
+WAY = re.compile(r"# programs of \S+: (.+)")
 STOPPED = re.compile(r"stopped in the stage ([a-z-]+)")
 ADDRESS = re.compile(r"\b\w+://\S+")  # a mirror's is nobody else's business
 
@@ -56,6 +57,12 @@ def why(output: str) -> str:
     said = [line.strip() for line in output.rpartition("FAILED ")[2].splitlines()[1:]]
     reason = [line.removeprefix("why: ") for line in said if line.startswith("why: ")]
     return ADDRESS.sub("the mirror", ": ".join([*said[:1], *reason[:1]]))[:200]
+
+
+def way(log: Path) -> str:
+    """How programs of the image's architecture ran while it was built."""
+    found = WAY.search(log.read_text(encoding="utf-8", errors="replace"))
+    return found[1] if found else "as they are"
 
 
 def emulator(name: str) -> str:
@@ -89,7 +96,7 @@ def test_how_far_it_comes(name: str, manifest: Path, tmp_path: Path) -> None:
     (metadata,) = tmp_path.glob("build/*/metadata.json")
     told = json.loads(metadata.read_text())
     row = architecture(told["architecture"])
-    record = replace(record, built=round(sum(told["seconds"].values()), 1), way=told.get("foreign", ""))
+    record = replace(record, built=round(sum(told["seconds"].values()), 1), way=way(metadata.with_name("build.log")))
     record = replace(record, machine=row.machine.name, firmware=told["firmware"], emulator=emulator(row.name))
     done = plays.run("boot-image", tmp_path, image=metadata.parent)
     record = found(metadata.parent, done.stdout, record)

@@ -11,6 +11,7 @@ there.
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ import pytest
 from manifest_tools import accepted, check_data, good
 
 from debfleet.common.architectures import TABLE, Architecture
+from debfleet.common.errors import DebfleetError
 from debfleet.common.folder import contents, listing
+from debfleet.common.libvirt.domain_xml import domain_xml
 from debfleet.common.libvirt.image import ImageFolder
+from debfleet.common.libvirt.request import machine
 from debfleet.common.manifest.plan import plan
 from debfleet.controller import planning
 
@@ -75,6 +79,15 @@ def test_from_the_manifest_to_the_machine(
     assert found.architecture is row
     assert found.expected().architecture == row.name
     assert found.expected().serial == row.machine.serial
+
+    asked = {"name": found.name, "image": str(image), "accelerator": "tcg", "emulator": f"/usr/bin/{row.emulator}"}
+    domain = ET.fromstring(domain_xml(machine(asked)))
+    assert domain.find("os/type[@arch]").attrib["arch"] == row.libvirt  # type: ignore[union-attr]
+    assert domain.findtext("devices/emulator") == asked["emulator"]
+    assert domain.findtext("os/kernel") == str(image / "vmlinuz")
+    other = next(one for one in TABLE.values() if one is not row)
+    with pytest.raises(DebfleetError, match=f"of another architecture than the domain: {row.name}, not {other.name}"):
+        machine({**asked, "architecture": other.name})
 
 
 @pytest.mark.parametrize("row", [TABLE["armhf"]], ids=["armhf"])
