@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 ELSEWHERE = {"plugin_prebootstrapped": "test_image_ansible.py"}  # which needs an earlier image to begin with
+IMAGES = {"machines": "kvm-amd64"}  # those of other tests, so that no scenario builds one of its own
 ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/tasks/*.yml"))
 
 
@@ -45,9 +47,15 @@ def test_every_role_is_in_a_scenario() -> None:
     assert not missing, f"no molecule/*/converge.yml or manifest.yml names {', '.join(missing)}"
 
 
+def processes(path: str) -> list[str]:
+    """Those that have this path in their command line."""
+    lines = subprocess.run(["ps", "-eo", "args"], text=True, capture_output=True, check=True).stdout.splitlines()
+    return [line for line in lines if path in line]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(scenario: str, tmp_path: Path) -> None:
+def test_scenario(scenario: str, tmp_path: Path, built: Callable[..., Path]) -> None:
     bin_folder = Path(sys.executable).parent
     environment = {
         **os.environ,
@@ -56,6 +64,8 @@ def test_scenario(scenario: str, tmp_path: Path) -> None:
         "ANSIBLE_HOME": str(tmp_path / "ansible"),
         "NO_COLOR": "1",
     }
+    if scenario in IMAGES:
+        environment["DEBFLEET_IMAGE"] = str(built(IMAGES[scenario]))
     done = subprocess.run(
         [bin_folder / "molecule", "test", "--scenario-name", scenario],
         cwd=ROOT,
@@ -67,3 +77,5 @@ def test_scenario(scenario: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+    assert processes(str(tmp_path)) == []
+    assert not (tmp_path / "molecule/machines").exists()
