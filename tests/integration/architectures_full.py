@@ -2,7 +2,7 @@
 """Every manifest for KVM, of each architecture: built, booted, and told in docs/data/boots/ how far it came.
 
 It takes hours; `make test-architectures-full` runs it, and nothing else does: its name is none that pytest collects. A
-part of it: PYTEST_ARGS='-k armhf'.
+part of it: PYTEST_ARGS='-k armhf'. Of another release than the manifests': BOOTS_RELEASE=sid.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from debfleet.docs import boots
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 MANIFESTS = sorted(path.stem for path in (plays.ROOT / "manifests").glob("kvm-*.yml"))
+RELEASE = os.environ.get("BOOTS_RELEASE", "")
 PROXIED = "kvm-amd64-lab"
 # What the emulators of Debian 12 don't bring to a login, and the stage that it comes to at least.
 HALFWAY: dict[str, str] = {}
@@ -39,17 +40,18 @@ ADDRESS = re.compile(r"\b\w+://\S+")  # a mirror's is nobody else's business
 
 @pytest.fixture
 def manifest(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The manifest's file; where it wants a proxy, one that has it."""
+    """The manifest's file, of another release where that is asked for, and with a proxy where it wants one."""
     path = plays.ROOT / "manifests" / f"{name}.yml"
-    if name != PROXIED:
-        yield path
-        return
-    monkeypatch.setenv("ROOT_PASSWORD", "".join(map(chr, os.urandom(9).hex().encode())))
+    changes: dict[str, Any] = {"system": {"release": RELEASE}} if RELEASE else {}
+    monkeypatch.setenv("ROOT_PASSWORD", os.urandom(9).hex())
     with counting_proxy("user", "word") as proxy:
-        login = {"port": proxy.port, "username": "user", "password": "word"}
-        changed = tmp_path / f"{name}.yml"
-        changed.write_text(yaml.safe_dump({"extends": str(path), "plugins": {"apt_proxy": login}}))
-        yield changed
+        if name == PROXIED:
+            changes["plugins"] = {"apt_proxy": {"port": proxy.port, "username": "user", "password": "word"}}
+        if changes:
+            changed = tmp_path / f"{name}.yml"
+            changed.write_text(yaml.safe_dump({"extends": str(path), **changes}))
+            path = changed
+        yield path
 
 
 def why(output: str) -> str:
