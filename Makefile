@@ -60,6 +60,10 @@ test-architectures-full: setup ## build and boot the manifests of every architec
 test-reproducible: setup ## build whole images twice, and see that they are the same, byte by byte (a quarter of an hour)
 	@$(python) -m pytest tests/integration/reproducible_full.py $(PYTEST_ARGS)
 
+.PHONY: test-foreign-full
+test-foreign-full: setup ## build whole images natively and emulated, and see that they are the same (hours)
+	@$(python) -m pytest tests/integration/foreign_full.py $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: setup ## all linters and type checks
 	@scripts/lint
@@ -95,6 +99,10 @@ bench-initramfs: setup ## measure an initramfs with a build's faster functions b
 .PHONY: bench-image
 bench-image: setup ## measure builds, cold, warm and unchanged, beside the least by hand, and vmdb2 (ROUNDS=3)
 	@$(python) benchmarks/image.py $(ROUNDS)
+
+.PHONY: bench-image-arch
+bench-image-arch: setup ## measure builds for other architectures beside this machine's own (ROUNDS=3)
+	@$(python) benchmarks/image_arch.py $(ROUNDS)
 
 .PHONY: clean
 clean: ## remove what tests and tools left here; images in build/ stay
