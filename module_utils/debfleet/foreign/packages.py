@@ -34,14 +34,16 @@ def versions(apt: Apt, names: Sequence[str] = WANTED) -> dict[str, str]:
 
 
 def of_image(apt: Apt) -> dict[str, str]:
-    """The versions of an image's packages, by name: as they were resolved; where they weren't, as apt would take them.
+    """The versions of an image's packages, by name, as apt takes them: of those that were resolved; where they weren't,
+    of those that tools are taken from.
 
     :param apt: the image's, with the indices got.
     """
     try:
-        return dict(json.loads((apt.folder / nearby.NOTE).read_text(encoding="utf-8"))["packages"])
+        resolved = json.loads((apt.folder / nearby.NOTE).read_text(encoding="utf-8"))["packages"]
     except FileNotFoundError:
         return versions(apt, [*WANTED, *interpreters(apt)])
+    return versions(apt, resolved)
 
 
 def interpreters(apt: Apt) -> list[str]:
