@@ -25,7 +25,17 @@ ONLINE = "ci-info: | enp0s16 | True | 10.0.2.15 | 255.255.255.0 |\r\n"
 LOGIN = "\r\n\x1b[!p\x1b]104\x07\x1b[?7hDebian GNU/Linux 12 debfleet ttyS0\r\n\r\ndebfleet login: "
 BOOTED = SEABIOS + GRUB + KERNEL + INITRAMFS + SYSTEMD + CLOUD
 
+SLOF = "SLOF \x1b[0m\x1b[?25l **********************************\r\nPopulating /vdevice methods\r\n"
+UBOOT = "\r\nOpenSBI v1.1\r\n\r\nU-Boot 2023.01+dfsg-2+deb12u3 (Jun 22 2026 - 08:38:07 +0000)\r\n"
+IPL = "LOADPARM=[        ]\r\nUsing virtio-blk.\r\n"
+
 FINAL = {
+    "nothing for U-Boot": (
+        UBOOT + "Hit any key to stop autoboot:  2 \b\b\b 0 \r\nNo ethernet found.\r\n=> ",
+        "firmware",
+    ),
+    "nothing for SLOF": (SLOF + "Trying to load:  from: /pci ... \r\nE3404: Not a bootable device!\r\n", "firmware"),
+    "nothing to IPL": (IPL + "No zIPL section in IPL2 record.\r\nzIPL load failed.\r\n", "firmware"),
     "no boot sector": (SEABIOS + "Boot failed: not a bootable disk\r\n\r\nNo bootable device.\r\n", "firmware"),
     "nothing for UEFI": (
         'BdsDxe: loading Boot0001 "UEFI Misc Device"\r\nBdsDxe: failed to load Boot0001: Not Found\r\n'
@@ -101,6 +111,13 @@ def test_stages_are_reached_in_their_order() -> None:
     assert reached(Observed(SEABIOS)) == ["firmware"]
     assert reached(Observed(SEABIOS + GRUB)) == ["firmware", "bootloader"]
     assert reached(Observed(BOOTED + ONLINE + LOGIN)) == list(STAGES)
+
+
+@pytest.mark.parametrize("said", [SLOF, UBOOT, IPL, "UEFI firmware (version  built at 13:10:49 on Nov  5 2024)\r\n"])
+def test_the_firmware_of_other_machines_is_known(said: str) -> None:
+    assert reached(Observed(said)) == ["firmware"]
+    assert reached(Observed(said + "EFI stub: Booting Linux Kernel...\r\n"))[-1] == "kernel"
+    assert ended(Observed(said + KERNEL + LOGIN)) is None
 
 
 def test_what_the_firmware_says_on_its_own_port_counts() -> None:

@@ -159,7 +159,7 @@ ROWS = (
                 virtio=False,
                 memory=(512, 512),
                 cpus=1,
-                device_tree="bcm2708-rpi-b-plus.dtb",
+                device_tree="bcm2835-rpi-b-plus.dtb",
             ),
         ),
         kernel_packages=("linux-image-rpi",),

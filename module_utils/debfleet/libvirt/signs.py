@@ -9,10 +9,12 @@ STAGES = ("firmware", "bootloader", "kernel", "initramfs", "init", "cloud-init",
 
 LOGIN = r"^\S+ login: "
 REACHED = {
-    "firmware": r"SeaBIOS \(version|BdsDxe: |UEFI (?:Interactive Shell|firmware)|SecCoreStartup",
+    "firmware": r"SeaBIOS \(version|BdsDxe: |UEFI (?:Interactive Shell|firmware)|SecCoreStartup|^OpenSBI v\d"
+    r"|^U-Boot \d|^SLOF\b|Populating /vdevice|^LOADPARM=\[",
     "bootloader": r"GRUB loading|Welcome to GRUB|GNU GRUB|grub rescue>|Booting `|Loading Linux|systemd-boot|SYSLINUX"
     r"|EXTLINUX|Booting from ROM",
-    "kernel": r"Linux version \d|Decompressing Linux|\] Command line: ",
+    "kernel": r"Linux version \d|Decompressing Linux|\] Command line: |^EFI stub: |Booting Linux via "
+    r"|^Starting kernel ",
     "initramfs": r"Loading, please wait|^Begin: |Run /init as init process|\(initramfs\)",
     "init": r"systemd\[1\]: |Welcome to (?!GRUB).*!$|INIT: version|Run /sbin/init as init",
     "cloud-init": r"cloud-init\[\d+\]: |Cloud-init v\. |Starting .*cloud-init",
@@ -51,10 +53,11 @@ class Sign:
 SIGNS = (
     Sign(
         "firmware",
-        r"No bootable device|BdsDxe: No bootable option|UEFI Interactive Shell|enter the Boot Manager Menu",
+        r"No bootable device|BdsDxe: No bootable option|UEFI Interactive Shell|enter the Boot Manager Menu|^=> $"
+        r"|E3404: Not a bootable device|E3407: Load failed|^zIPL load failed|^Failed to load OS from hard disk",
         "the firmware found nothing to boot on the disk",
         "look at system.bootloader and system.firmware in the manifest: a BIOS needs grub's code in the first sector, "
-        "UEFI needs EFI/BOOT/BOOT*.EFI on an EFI system partition",
+        "UEFI needs EFI/BOOT/BOOT*.EFI on an EFI system partition; other machines are given a kernel (bootloader none)",
         unless="bootloader",
     ),
     Sign(
