@@ -38,8 +38,8 @@ Where debfleet asks for an architecture it takes any of the names in the first t
 ## Machines
 
 The first kind of machine of each is the usual one. Where the firmware has files of its own their Debian package is
-named; a machine that boots no disk by itself is started with the kernel and the initramfs that lie beside the image
-(`bootloader: none`).
+named. A machine without any, or with one that debfleet has no bootloader for (slof, ipl), is started with the kernel
+and the initramfs that lie beside the image (`bootloader: none`).
 
 | architecture | machine | boots a disk by | CPU, emulated | console | disks | network | describes itself by |
 |---|---|---|---|---|---|---|---|
