@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One value, `system.architecture`, followed from the manifest to the machine: the plan, metadata.json and the list of
-packages and materials, the list of images, the domain, the proof.
+"""One value, `system.architecture`, followed from the manifest to a result: the plan, metadata.json and the lists of
+packages and materials, the list of images, the domain; then a task for its machines, the queue, the result's place.
 
-Stages that are still to come take it from metadata.json, as the domain does, and from nowhere else: registration gives
-EC2 its own name for it (`Architecture.ec2`, and refuses what has none), a task has it as `arch`, its queue is called
-df.task.<kind>.<arch>.<class>, and its result lies below /{run}/{kind}/{suite}/{arch}/. Each joins this test when it is
-there.
+Registration is still to come, and takes it from metadata.json as the domain does, and from nowhere else: it gives EC2
+its own name for it (`Architecture.ec2`), and refuses what has none. A broker's queues have it in their names:
+df.task.<kind>.<arch>.<class>. Each joins this test when it is there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -28,6 +28,10 @@ from debfleet.common.libvirt.image import ImageFolder
 from debfleet.common.libvirt.request import machine
 from debfleet.common.manifest.plan import plan
 from debfleet.controller import planning
+from debfleet.queue.address import opened
+from debfleet.queue.interface import Wanted
+from debfleet.results.paths import Place
+from debfleet.tasks.task import Task
 
 ROWS = pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.name)
 
@@ -88,6 +92,21 @@ def test_from_the_manifest_to_the_machine(
     other = next(one for one in TABLE.values() if one is not row)
     with pytest.raises(DebfleetError, match=f"of another architecture than the domain: {row.name}, not {other.name}"):
         machine({**asked, "architecture": other.name})
+
+
+@ROWS
+def test_from_the_image_to_a_result(tmp_path: Path, row: Architecture, image: Path) -> None:
+    """A task of an image's architecture reaches nodes of it alone, and leaves its result where that is said."""
+    arch = ImageFolder.read(image).architecture.name
+    task = Task.from_dict({"kind": "rebuild", "suite": "sid", "arch": arch, "package": "hello", "version": "2.10-3"})
+    others = tuple(name for name in TABLE if name != arch)
+    with contextlib.closing(opened(f"sqlite://{tmp_path}/queue.sqlite")) as queue:
+        queue.submit("run", [task])
+        assert queue.pull(Wanted(others, ("rebuild",), worker="other")) is None
+        lease = queue.pull(Wanted((arch,), ("rebuild",), worker="one"))
+    assert lease is not None and lease.task.arch == row.name
+    place = Place.of(lease.task)
+    assert place.arch == row.name and place.path == f"run/rebuild/sid/{row.name}/hello/2.10-3"
 
 
 @pytest.mark.parametrize("row", [TABLE["armhf"]], ids=["armhf"])
