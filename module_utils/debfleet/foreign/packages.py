@@ -43,7 +43,7 @@ def of_image(apt: Apt) -> dict[str, str]:
         resolved = json.loads((apt.folder / nearby.NOTE).read_text(encoding="utf-8"))["packages"]
     except FileNotFoundError:
         return versions(apt, [*WANTED, *interpreters(apt)])
-    return versions(apt, resolved)
+    return versions(nearby.chosen(apt, resolved), resolved)
 
 
 def interpreters(apt: Apt) -> list[str]:
