@@ -80,6 +80,7 @@ class Connection(ConnectionBase):
             env=inside.variables if inside else None,
             stdin=in_data,
             check=False,
+            build=Path(self.get_option("build")) if self.get_option("build") else None,
         )
         return done.returncode, done.stdout.encode(), done.stderr.encode()
 

@@ -128,6 +128,7 @@ def run_in_root(
     stdin: str | bytes | None = None,
     check: bool = True,
     on_line: Callable[[str], None] | None = None,
+    build: Path | None = None,
 ) -> Done:
     """Run a program inside a root tree; the log and errors show it as the tree sees it.
 
@@ -137,11 +138,14 @@ def run_in_root(
     Programs of a tree of another architecture are run as programs.py says.
 
     :param binds: host path to path inside the tree, bound while it runs; both must exist, but for folders in /run.
+    :param build: the folder of the tree's build, for who is no process of it.
     """
     variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **proxies(), **times(), **(env or {})}.items()]
     command = ["sh", "-c", ENTER, "sh", str(root), "/usr/bin/env", "-i", *variables, *map(str, argv)]
     with _placeholder(Path(root) / "etc/resolv.conf"):
-        return run_around_root(root, command, binds=binds, shown=argv, stdin=stdin, check=check, on_line=on_line)
+        return run_around_root(
+            root, command, binds=binds, shown=argv, stdin=stdin, check=check, on_line=on_line, build=build
+        )
 
 
 def run_around_root(
@@ -155,12 +159,13 @@ def run_around_root(
     check: bool = True,
     on_line: Callable[[str], None] | None = None,
     pass_fds: Sequence[int] = (),
+    build: Path | None = None,
 ) -> Done:
     """Run a program of the host that works on a root tree and may change root into it, as apt does for dpkg.
 
     The tree is made ready as for `run_in_root`, but for the resolver; the program's own /proc is its namespace's.
     """
-    how = programs.of(Path(root))
+    how = programs.of(Path(root), build)
     bound = [word for host, inside in {**how.binds, **(binds or {})}.items() for word in (host, inside)]
     with _placeholder(Path(root) / "usr/sbin/policy-rc.d"):
         return run(

@@ -65,14 +65,17 @@ def decided(build: Path) -> Programs | None:
     return Programs(written["architecture"], written["line"], written["binds"])
 
 
-def of(root: Path) -> Programs:
-    """How the programs of a tree are run; natively where nothing says that they are of another architecture."""
+def of(root: Path, build: Path | None = None) -> Programs:
+    """How the programs of a tree are run; natively where nothing says that they are of another architecture.
+
+    :param build: the folder of the tree's build, for who is no process of it.
+    """
     row = elf.architecture_of(root)
     if row is None or runs_here(row):
         return NATIVELY
-    builds = [Path(os.environ[BUILD])] if os.environ.get(BUILD) else []
-    for build in [*builds, root.with_name(f"{root.name}.work")]:
-        found = decided(build)
+    builds = [build] if build else [Path(os.environ[BUILD])] if os.environ.get(BUILD) else []
+    for folder in [*builds, root.with_name(f"{root.name}.work")]:
+        found = decided(folder)
         if found and found.architecture == row.name:
             return found
     return emulated(row)

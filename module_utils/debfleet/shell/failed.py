@@ -81,10 +81,10 @@ def parted(argv: Sequence[str]) -> tuple[list[str], list[str], bool]:
     return list(argv[:at]), list(argv[at:]), inside
 
 
-def in_tree(root: Path) -> list[str]:
-    """What puts a command into the tree of a build."""
+def in_tree(root: Path, work: Path) -> list[str]:
+    """What puts a command into the tree of the build in a folder."""
     variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **proxies()}.items()]
-    binds = [word for host, inside in programs.of(root).binds.items() for word in (host, inside)]
+    binds = [word for host, inside in programs.of(root, work).binds.items() for word in (host, inside)]
     ready = [*UNSHARE, "--mount-proc", "--", "sh", "-c", INIT, "sh", str(root), *binds, "--"]
     return [*ready, "sh", "-c", ENTER, "sh", str(root), "/usr/bin/env", "-i", *variables]
 
@@ -114,7 +114,7 @@ def open_shell(work: Path, root: Path | None, where: str, told: str) -> None:
     if command:
         place, inside = without_lost_binds(command.place), command.inside
     elif tree:
-        place, inside = in_tree(tree), True
+        place, inside = in_tree(tree, work), True
     else:
         place, inside = [], False
     bash = Root(tree).exists("/bin/bash") if tree and inside else os.access("/bin/bash", os.X_OK)
@@ -124,7 +124,7 @@ def open_shell(work: Path, root: Path | None, where: str, told: str) -> None:
     if root and not inside:
         variables["ROOT"] = str(root)
     shell = ["/bin/bash", "--norc", "--noprofile", "-i"] if bash else ["/bin/sh", "-i"]
-    how = programs.of(root) if root else NATIVELY
+    how = programs.of(root, work) if root else NATIVELY
     place = [*how.entering(), *(place or [*UNSHARE, "--mount-proc", "--"])]
     words = [*place, "env", *(f"{name}={value}" for name, value in variables.items()), *shell]
     with controlling() as terminal, _placeholders([root / name for name in PLACEHOLDERS] if root and tree else []):
