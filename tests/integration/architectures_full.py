@@ -34,8 +34,9 @@ PROXIED = "kvm-amd64-lab"
 # What the emulators of Debian 12 don't bring to a login, and the stage that it comes to at least.
 HALFWAY: dict[str, str] = {}
 WAY = re.compile(r"# programs of \S+: (.+)")
-STOPPED = re.compile(r"stopped in the stage ([a-z-]+)")
+STOPPED = re.compile(r"stopped in the stage ([a-z-]+): (.+)")
 ADDRESS = re.compile(r"\b\w+://\S+")  # a mirror's is nobody else's business
+FOLDERS = re.compile(r"(?<!\S)/\S+/")  # nor where it was tried
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def why(output: str) -> str:
     """Why a play failed: what its last error says, and the reason that it gives."""
     said = [line.strip() for line in output.rpartition("FAILED ")[2].splitlines()[1:]]
     reason = [line.removeprefix("why: ") for line in said if line.startswith("why: ")]
-    return ADDRESS.sub("the mirror", ": ".join([*said[:1], *reason[:1]]))[:200]
+    return FOLDERS.sub("", ADDRESS.sub("the mirror", ": ".join([*said[:1], *reason[:1]])))[:200]
 
 
 def way(log: Path) -> str:
@@ -82,8 +83,8 @@ def found(folder: Path, output: str, record: boots.Record) -> boots.Record:
         seen = {"booted": boots.PROVEN, "seconds": boot["seconds"], "accelerator": boot["accelerator"]}
         return replace(record, firmware=boot["firmware"], lines=tuple(boots.excerpt(console)), **seen)
     stopped = STOPPED.search(output)
-    booted = stopped[1] if stopped else ""
-    return replace(record, booted=booted, why=why(output), lines=tuple(boots.excerpt(console, stopped=True)))
+    booted, reason = stopped.groups() if stopped else ("", why(output))
+    return replace(record, booted=booted, why=reason, lines=tuple(boots.excerpt(console, stopped=True)))
 
 
 @pytest.mark.parametrize("name", MANIFESTS)

@@ -140,7 +140,7 @@ def booted(records: Iterable[boots.Record]) -> Iterator[str]:
             built,
             _seconds(one.built),
             one.way,
-            one.booted,
+            f"{one.booted or 'no'}: {one.why}" if one.why and one.built is not None else one.booted,
             _seconds(one.seconds),
             one.machine,
             one.firmware,
