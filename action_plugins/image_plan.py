@@ -22,9 +22,8 @@ try:
     from debfleet.common import manifest as manifests
     from debfleet.common.disk.layout import LayoutError
     from debfleet.common.errors import DebfleetError
-    from debfleet.common.foreign.decide import WAYS
     from debfleet.common.manifest.plan import plan
-    from debfleet.controller import environment, failure, inputs, locking, planning, unprivileged
+    from debfleet.controller import environment, failure, foreign, inputs, locking, planning, unprivileged
 except ImportError as error:
     raise AnsibleError(
         f"this ansible-playbook runs on {sys.executable}, which has no debfleet: run `make setup`, then "
@@ -85,7 +84,9 @@ class ActionModule(ActionBase):
         }
         build["prove"] = boolean(self._task.args.get("prove", False))
         build["on_error"] = self._on_error()
-        build["foreign"] = self._foreign()
+        build["foreign"] = str(self._task.args.get("foreign") or "auto")
+        if not only_plan:
+            self._refuse_what_can_not_run(build)
         build["rebuild"] = boolean(self._task.args.get("rebuild", False))
         build["inputs"] = inputs.of_image(checked)
         build["epoch"], build["packages"] = "", {}
@@ -137,11 +138,11 @@ class ActionModule(ActionBase):
             self._display.display(note)
         return way
 
-    def _foreign(self) -> str:
-        way = str(self._task.args.get("foreign") or WAYS[0])
-        if way not in WAYS:
-            raise AnsibleActionFail(f"foreign={way} is none of {', '.join(WAYS)}")
-        return way
+    def _refuse_what_can_not_run(self, build: dict[str, Any]) -> None:
+        try:
+            foreign.require(build["manifest"], build["foreign"])
+        except DebfleetError as error:
+            raise AnsibleActionFail(str(error)) from None
 
     def _check(self, manifest: str | None) -> Any:
         if not manifest:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from debfleet.common.binfmt.registration import Registered
 from debfleet.common.bootstrap import mmdebstrap
 from debfleet.common.errors import DebfleetError, MissingError
 from debfleet.common.foreign import decide, layout, native, table, tools, versions
+from debfleet.controller import foreign
 
 ARMHF, AMD64 = architecture("armhf"), architecture("amd64")
 OURS = Registered("ours", "/usr/lib/debfleet/dispatcher-qemu-arm", "PF")
@@ -164,6 +167,29 @@ def test_a_perl_without_its_modules_is_refused() -> None:
     assert set(verdict.refused) == {"libtext-iconv-perl", "perl", "perl-base"} and not verdict.whole
 
 
+def test_what_a_machine_lacks_is_told_before_anything_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "host_row", lambda: AMD64)
+    manifest = {"system": {"architecture": "armhf"}, "bootstrapper": {"tool": "mmdebstrap"}}
+    own = {**manifest, "system": {"architecture": "i386"}}
+    monkeypatch.setattr(programs, "SEARCH", str(tmp_path))
+    foreign.require(own, "auto")
+    with pytest.raises(MissingError) as missing:
+        foreign.require(manifest, "auto")
+    assert "qemu-arm" in missing.value.what and "apt-get install qemu-user-static" in missing.value.hint
+    monkeypatch.setattr(programs, "find", lambda _row: tmp_path / "qemu-arm")
+    foreign.require(manifest, "auto")
+    with pytest.raises(DebfleetError) as wrong:
+        foreign.require(manifest, "fast")
+    assert "auto, private, host, emulated" in wrong.value.what
+    other = {**manifest, "bootstrapper": {"tool": "debootstrap"}}
+    with pytest.raises(DebfleetError) as refused:
+        foreign.require(other, "auto")
+    assert refused.value.where == "bootstrapper.tool" and "mmdebstrap" in refused.value.hint
+    foreign.require(other, "host")
+
+
 def test_no_compiler_is_ever_a_tool() -> None:
     taken = {*table.PACKAGES, *table.PERL_MODULES, *table.PYTHON}
     assert not any(word in name for name in taken for word in ("gcc", "g++", "binutils", "clang", "cpp"))
@@ -259,6 +285,20 @@ def test_trees_are_made_once_and_found_by_their_versions(tmp_path: Path, monkeyp
     assert trees.get("4.9-1") == first and trees.made == 3
     monkeypatch.setattr(tools, "code", lambda: "other")
     assert tools.find("trixie", AMD64, {"sed": "5"}) is None
+
+
+def test_who_wants_the_same_tree_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = Trees(tmp_path, monkeypatch)
+    make = trees._make
+
+    def slowly(*words: Any) -> native.Made:
+        time.sleep(0.3)
+        return make(*words)
+
+    monkeypatch.setattr(tools.native, "make", slowly)
+    with ThreadPoolExecutor(4) as several:
+        found = list(several.map(trees.get, ["1"] * 4))
+    assert trees.made == 1 and len({one.folder for one in found}) == 1
 
 
 def test_trees_that_nobody_uses_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

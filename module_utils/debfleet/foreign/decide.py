@@ -102,6 +102,17 @@ def private_trouble(row: Architecture, interpreter: Path) -> str:
     return "" if done.returncode == 0 else done.stderr.strip() or f"exit {done.returncode}"
 
 
+def emulator(row: Architecture) -> Path:
+    """The program that emulates those of an architecture. Raises MissingError, naming its package."""
+    found = programs.find(row)
+    if found is None:
+        raise MissingError(
+            f"{row.qemu_user}, which runs programs of {row.name}, is not installed",
+            hint="apt-get install qemu-user-static (Debian 13: qemu-user)",
+        )
+    return found
+
+
 def prepare(row: Architecture, wish: Wish) -> str:
     """Decide, make ready what it takes, and leave it for all further steps of the build.
 
@@ -112,25 +123,20 @@ def prepare(row: Architecture, wish: Wish) -> str:
     """
     if programs.runs_here(row):
         return ""
-    emulator = programs.find(row)
-    if emulator is None:
-        raise MissingError(
-            f"{row.qemu_user}, which runs programs of {row.name}, is not installed",
-            hint="apt-get install qemu-user-static (Debian 13: qemu-user)",
-        )
+    found_emulator = emulator(row)
     has = registration.registered(row)
-    way = choose(wish.way, private_trouble(row, emulator), has, row)
+    way = choose(wish.way, private_trouble(row, found_emulator), has, row)
     journal.log(f"# programs of {row.name}: {way.told}")
-    found = _with_tools(row, wish, way, emulator) if way.takes_tools else None
+    found = _with_tools(row, wish, way, found_emulator) if way.takes_tools else None
     told = way.told
     if found is None:
         told = "all emulated" if way.takes_tools else told
-        found = Programs(row.name, registration.line(row, emulator) if way.private else "")
+        found = Programs(row.name, registration.line(row, found_emulator) if way.private else "")
     found.save(wish.build)
     return told
 
 
-def _with_tools(row: Architecture, wish: Wish, way: Way, emulator: Path) -> Programs | None:
+def _with_tools(row: Architecture, wish: Wish, way: Way, by: Path) -> Programs | None:
     program = dispatcher.asked()
     try:
         made, verdict = _tools(row, wish)
@@ -150,7 +156,7 @@ def _with_tools(row: Architecture, wish: Wish, way: Way, emulator: Path) -> Prog
     folder = wish.build / FOLDER
     count = lay_out(
         folder, made.folder, made.programs,
-        here=host_row(), there=row, refused=verdict.refused, emulator=emulator,
+        here=host_row(), there=row, refused=verdict.refused, emulator=by,
     )  # fmt: skip
     journal.log(f"# {count} programs are native, from {made.folder}")
     binds = {str(made.folder): NATIVE, str(folder): f"{NATIVE}/{native.ROOM}"}
