@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from debfleet.common import journal
-from debfleet.common.bases import fingerprint
+from debfleet.common.bases import ahead, fingerprint
 from debfleet.common.bases.lineage import REUSE, Lineage
+from debfleet.common.bases.stamp import Stamp
 from debfleet.common.bases.store import DamagedError, Store, differences
 from debfleet.common.errors import DebfleetError
 
@@ -144,6 +145,7 @@ class Build:
         self.work.mkdir(parents=True)
         self.root.mkdir()
         self.made: list[str] = []
+        self.soon = False
 
     def makes(self, name: str) -> Callable[[], None]:
         def make() -> None:
@@ -158,7 +160,8 @@ class Build:
             for name in steps:
                 found = Lineage.of(self.work)
                 assert found
-                lineage = found.step(name, {"name": name}, self.makes(name), lambda: len(self.made), keep=name in keep)
+                how = {"keep": name in keep, "soon": self.soon}
+                lineage = found.step(name, {"name": name}, self.makes(name), lambda: len(self.made), **how)
         return lineage
 
     def told(self) -> list[tuple[str, bool]]:
@@ -229,6 +232,43 @@ def test_something_written_before_the_tree_is_there_is_refused(store: Store, tmp
     (second.root / "early").touch()
     with pytest.raises(DebfleetError, match="before the tree was there"):
         lineage.bring()
+
+
+def unpacking(tmp_path: Path) -> tuple[Build, Lineage]:
+    """A build that has begun to unpack what another has kept."""
+    Build(tmp_path / "1").run("one")
+    build = Build(tmp_path / "2")
+    build.soon = True
+    lineage = build.run("one")
+    assert not lineage.here and list(build.root.iterdir()) == []
+    return build, lineage
+
+
+def test_a_tree_is_unpacked_while_the_build_goes_on(store: Store, tmp_path: Path) -> None:
+    build, lineage = unpacking(tmp_path)
+    store.forget(lineage.key)  # who is at it needs its name no more
+    with journal.writing(build.work):
+        assert lineage.bring().here
+    assert (build.root / "one").read_text() == "one" and Stamp.of(build.work)
+    assert {path.name for path in build.root.parent.iterdir()} == {"root", "work"}
+    assert "+ tar" in (build.work / journal.LOG).read_text()
+
+
+def test_a_tree_that_is_unpacked_meanwhile_can_not_be_written_to_before(store: Store, tmp_path: Path) -> None:
+    build, lineage = unpacking(tmp_path)
+    (build.root / "early").touch()
+    with pytest.raises(DebfleetError, match="before the tree was there"):
+        lineage.bring()
+
+
+@pytest.mark.parametrize("script", ["echo no room >&2; exit 2", "kill -9 $PPID; exit 0"])
+def test_what_fails_or_is_ended_meanwhile_is_an_error(tmp_path: Path, script: str) -> None:
+    ahead.begin(["sh", "-c", script], tmp_path / "folder")
+    assert ahead.begun(tmp_path / "folder")
+    with pytest.raises(DebfleetError, match="could not be unpacked") as told:
+        ahead.wait(tmp_path / "folder")
+    assert told.value.why in ("no room", "exit nothing")
+    assert not ahead.begun(tmp_path / "folder")
 
 
 def test_a_build_that_keeps_nothing_has_no_lineage(tmp_path: Path) -> None:

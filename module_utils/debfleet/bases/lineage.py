@@ -19,6 +19,7 @@ from typing import Any
 from .. import journal
 from ..errors import DebfleetError
 from ..mounts import empty
+from . import ahead
 from .fingerprint import of_parts
 from .stamp import Stamp
 from .store import Base, DamagedError, Store, differences
@@ -67,6 +68,7 @@ class Lineage:
         count: Callable[[], int],
         *,
         keep: bool = True,
+        soon: bool = False,
     ) -> Lineage:
         """Take a step: note it where its result is kept, else make it and keep it.
 
@@ -75,6 +77,7 @@ class Lineage:
         :param make: makes the step's changes in the tree.
         :param count: counts the packages of the tree.
         :param keep: whether the result is worth keeping; else it is made in each build.
+        :param soon: whether the tree is needed after this step: a kept one is unpacked while the build goes on.
         :returns: where the tree stands then.
         """
         if not self.key:
@@ -96,7 +99,10 @@ class Lineage:
         if self.here:
             empty(self.root)
         tell(self.build, name, True, f"made {ago(base.made)} in {base.seconds:.0f} s")
-        return replace(self, key=key, here=False, packages=base.packages)._save()
+        now = replace(self, key=key, here=False, packages=base.packages)._save()
+        if soon:
+            store.begin_unpacking(base, now._aside)
+        return now
 
     def bring(self) -> Lineage:
         """Have the tree in its folder.
@@ -111,14 +117,26 @@ class Lineage:
                 where=str(self.root),
                 hint="ask for changes by image_change or delegate_to: image; or build with -e cache=off",
             )
+        journal.tell("unpacking the kept tree")
+        if ahead.begun(self._aside):
+            ahead.wait(self._aside)
+            self._aside.rename(self.root)  # an empty folder gives way
+        else:
+            self._unpack()
+        Stamp.take(self.build, self.root, self.key)
+        return replace(self, here=True)._save()
+
+    def _unpack(self) -> None:
         store = Store.default()
         base = store.find(self.key)
         if base is None:
             raise DebfleetError("the kept tree that this build began with is gone", hint="build again: it is made anew")
-        journal.tell("unpacking the kept tree")
         store.unpack(base, self.root)
-        Stamp.take(self.build, self.root, self.key)
-        return replace(self, here=True)._save()
+
+    @property
+    def _aside(self) -> Path:
+        """Where a tree is unpacked while its folder may not be touched yet."""
+        return self.root.with_name(f"{self.root.name}.{self.key[:16]}")
 
     def leave(self) -> None:
         """Have the tree in its folder, for a change that is no step: nothing after it is kept."""

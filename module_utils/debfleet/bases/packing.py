@@ -35,8 +35,13 @@ def pack(root: Path, file: Path) -> None:
 
 def unpack(file: Path, root: Path) -> None:
     """Unpack a tree into an empty folder. Raises CommandError with tar's own words."""
+    run(unpacking(file, root))
+
+
+def unpacking(file: Path, root: Path) -> list[str | Path]:
+    """The command that does it."""
     how = ["--preserve-permissions", "--auto-compress", "--same-owner"]
-    run([*TAR, "--extract", *how, "--directory", root, "--file", file])
+    return [*TAR, "--extract", *how, "--directory", root, "--file", file]
 
 
 def digest(file: Path) -> str:

@@ -22,7 +22,8 @@ from .. import journal
 from ..errors import DebfleetError
 from ..ledger import cache_folder
 from ..sizes import in_bytes, shown
-from .packing import digest, ending, pack, unpack
+from . import ahead
+from .packing import digest, ending, pack, unpack, unpacking
 
 SCHEMA_VERSION = 1
 SIZE = "10GiB"  # DEBFLEET_CACHE_SIZE
@@ -122,6 +123,12 @@ class Store:
     def unpack(self, base: Base, root: Path) -> None:
         """Put a base's tree into an empty folder."""
         unpack(self._file(base.key), root)
+
+    def begin_unpacking(self, base: Base, folder: Path) -> None:
+        """Begin to put a base's tree into a folder that isn't there yet; `ahead.wait` waits for it."""
+        with self._file(base.key).open("rb") as stream:  # it may be evicted meanwhile
+            fd = stream.fileno()
+            ahead.begin(unpacking(Path(f"/dev/fd/{fd}"), folder), folder, pass_fds=[fd])
 
     def forget(self, key: str) -> None:
         """Remove a base; the note first, so that none is found half."""

@@ -49,7 +49,7 @@ def apply_phase(tree: Tree, phase: str, requests: Iterable[Request]) -> int:
     same = list(takewhile(lambda one: KINDS[one.kind].repeatable, wanted)) if phase in STEPS else []
     if same:
         make, count = partial(apply, tree, same), partial(apt.count, tree.root)
-        lineage = lineage.step(phase, parts(same), make, count, keep=phase == KEPT)
+        lineage = lineage.step(phase, parts(same), make, count, keep=phase == KEPT, soon=phase == KEPT)
     if rest := wanted[len(same) :]:
         lineage.leave()
         apply(tree, rest)
