@@ -43,6 +43,11 @@ The initramfs of a small tree with the cloud kernel, generated with the image's 
 that a build lends; in each round both have the same members, by path, mode, owner, links and content. bookworm's
 functions start some ten programs for each kernel module; trixie's and sid's leave these to dracut-install.
 """,
+    "image-arch": """\
+The same image of bookworm (kernel, initramfs, bootloader, cloud-init; qcow2) for this machine's architecture and for
+others, built with `-e cache=off`: the tool tree, which native programs are taken from, is kept of an earlier build; or
+nothing is. The ratios are to amd64's. Beside them plain mmdebstrap, which makes a tree of amd64's packages, and no disk.
+""",
     "image": """\
 `manifests/kvm-amd64.yml`. Cold: nothing is taken from earlier builds, nor kept for later ones (`-e cache=off`). Warm:
 one setting of a plugin has changed since an earlier build. Unchanged: nothing has, so nothing is built. The floor: the
