@@ -60,6 +60,7 @@ def bootstrap(folder: Path, way: str, **more: Any) -> Made:
     root, build = folder / way, folder / f"{way}.work"
     arguments = {"root": str(root), "suite": SUITE, "architecture": ARCHITECTURE, "foreign": way, **more}
     arguments |= {"build": str(build), "bootstrapper": {"variant": "essential"}}
+    build.mkdir(mode=0o700)
     argv = [sys.executable, "-c", RUN, str(ROOT), json.dumps(arguments)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         out, _ = process.communicate(timeout=1800)
