@@ -68,9 +68,8 @@ emulated are run by the package qemu-user-static.
 BUILDING = """\
 ## How an image is built on a machine of another architecture
 
-Natively where the builder's kernel runs the architecture's programs as they are (i386 on amd64). Elsewhere a program of
-the image is not emulated where the same tool in the same version is at hand for the builder's architecture: a
-dispatcher runs that one, and an emulator all others.
+As always where the builder's kernel runs the architecture's programs as they are (i386 on amd64). Elsewhere by tools of
+the builder's own in place of emulated ones: [foreign.md](foreign.md).
 """
 
 
@@ -162,7 +161,7 @@ def building(performance_page: str) -> str:
     """How images of other architectures are built, and how long that takes."""
     measured = performance.sections(performance_page).get(BENCHMARK, "")
     lines = measured.splitlines()[1:]  # without its heading
-    return BUILDING + "\n".join(lines).rstrip() + ("\n" if lines else "")
+    return BUILDING + ("\n" + "\n".join(lines).strip() + "\n" if lines else "")
 
 
 def page() -> str:
