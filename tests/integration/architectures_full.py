@@ -32,7 +32,7 @@ MANIFESTS = sorted(path.stem for path in (plays.ROOT / "manifests").glob("kvm-*.
 RELEASE = os.environ.get("BOOTS_RELEASE", "")
 PROXIED = "kvm-amd64-lab"
 # What the emulators of Debian 12 don't bring to a login, and the stage that it comes to at least.
-HALFWAY: dict[str, str] = {}
+HALFWAY = {"kvm-armel": "firmware"}  # Debian has no kernel for the board that is the usual machine
 WAY = re.compile(r"# programs of \S+: (.+)")
 STOPPED = re.compile(r"stopped in the stage ([a-z-]+): (.+)")
 ADDRESS = re.compile(r"\b\w+://\S+")  # a mirror's is nobody else's business
@@ -79,9 +79,10 @@ def found(folder: Path, output: str, record: boots.Record) -> boots.Record:
     serial = folder / "serial.log"
     console = serial.read_text(encoding="utf-8", errors="replace") if serial.exists() else ""
     if (folder / "proof.json").exists():
-        boot: dict[str, Any] = json.loads((folder / "proof.json").read_text())["boots"][-1]
-        seen = {"booted": boots.PROVEN, "seconds": boot["seconds"], "accelerator": boot["accelerator"]}
-        return replace(record, firmware=boot["firmware"], lines=tuple(boots.excerpt(console)), **seen)
+        proven: list[dict[str, Any]] = json.loads((folder / "proof.json").read_text())["boots"]
+        seen = {"booted": boots.PROVEN, "seconds": proven[-1]["seconds"], "accelerator": proven[-1]["accelerator"]}
+        firmware = ", ".join(boot["firmware"] for boot in proven)
+        return replace(record, firmware=firmware, lines=tuple(boots.excerpt(console)), **seen)
     stopped = STOPPED.search(output)
     booted, reason = stopped.groups() if stopped else ("", why(output))
     return replace(record, booted=booted, why=reason, lines=tuple(boots.excerpt(console, stopped=True)))

@@ -25,7 +25,7 @@ Begin: Loading essential drivers ... done.
 
 Debian GNU/Linux 12 debian ttyAMA0
 
-debian login: \
+debian login: [   12.0] cloud-init[7]: busy
 """
 
 

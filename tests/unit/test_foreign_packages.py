@@ -24,6 +24,7 @@ def test_they_are_those_of_what_was_resolved(tmp_path: Path, monkeypatch: pytest
         return SimpleNamespace(stdout=said)
 
     monkeypatch.setattr(apt_, "ask", ask)
+    monkeypatch.setattr(nearby, "chosen", lambda apt, _words: apt)
     image = Apt(tmp_path, "armhf", "bookworm")
     nearby.note(image, ["dpkg"], ["dpkg", "libc6"])
     assert packages.of_image(image) == {"dpkg": "1.2-dpkg", "libc6": "1.2-libc6"}

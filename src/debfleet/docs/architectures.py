@@ -59,7 +59,12 @@ emulated are run by the package qemu-user-static.
 ## What was built and booted
 
 `make test-architectures-full` builds and boots each manifest, and writes what it saw into `docs/data/boots/`. Booted
-`proven` is a token from inside and every check of docs/boot-proof.md; else the stage that it stopped in.
+`proven` is a token from inside and every check of docs/boot-proof.md; else the stage that it stopped in. Seconds are
+those of a busy two-core machine without KVM, of the last firmware where there are several. What isn't in the table
+wasn't tried yet.
+
+armel's usual machine, versatilepb, is what people ask for by that name, and Debian has no kernel for it any more: the
+one of its rpi flavour is silent there.
 
 | manifest | release | built | in s | by | booted | in s | machine | firmware | on |
 |---|---|---|---|---|---|---|---|---|---|
@@ -132,7 +137,7 @@ def booted(records: Iterable[boots.Record]) -> Iterator[str]:
     """A row for each manifest that was tried."""
     for one in records:
         built = "yes" if one.built is not None else f"no: {one.why}"
-        accelerated = f"{one.emulator} ({one.accelerator})" if one.emulator else ""
+        accelerated = f"{one.emulator} ({one.accelerator})" if one.accelerator else one.emulator
         yield _line(
             one.manifest,
             one.release,

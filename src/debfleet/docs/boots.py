@@ -88,4 +88,7 @@ def excerpt(serial: str, *, stopped: bool = False) -> list[str]:
 
 
 def _cut(line: str) -> str:
+    """A line no longer than the page is wide; a login prompt without what the kernel says behind it."""
+    prompt = re.match(LOGIN.rstrip(), line)
+    line = prompt[0] if prompt else line
     return line if len(line) <= WIDTH else line[: WIDTH - 2] + " …"
