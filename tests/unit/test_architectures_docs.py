@@ -79,7 +79,7 @@ def test_a_record_comes_back_and_is_told(tmp_path: Path) -> None:
 
 
 def test_the_benchmark_comes_from_the_page_of_measurements() -> None:
-    measured = "# P\n\n## image_arch\n\n`make bench-image-arch`\n\n| subject | s |\n\n## other\n\nno\n"
+    measured = "# P\n\n## image-arch\n\n`make bench-image-arch`\n\n| subject | s |\n\n## other\n\nno\n"
     told = page.building(measured)
     assert told.startswith("## How an image is built") and "| subject | s |" in told and "no\n" not in told[-10:]
     assert page.building("# P\n") == page.BUILDING

@@ -14,7 +14,7 @@ from debfleet.common.architectures import RELEASES, TABLE, MachineType
 from debfleet.docs import boots, generated, performance
 
 PAGE = Path("docs/architectures.md")
-BENCHMARK = "image_arch"
+BENCHMARK = "image-arch"
 NONE = "–"
 HEAD = """\
 <!-- SPDX-License-Identifier: GPL-3.0-or-later
