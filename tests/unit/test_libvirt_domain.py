@@ -225,6 +225,17 @@ def test_what_libvirt_adds_is_no_difference_and_what_a_user_adds_is() -> None:
     assert "/i/disk.raw" not in compare.reduced(defined, wanted, ["pc-q35-"])
 
 
+def test_disks_are_told_by_their_names_not_by_their_places() -> None:
+    more: dict[str, Any] = {"disks": [{"path": "/b.raw", "readonly": True}]}
+    wanted, defined = xml_of(**more), xml_of(**more)
+    devices = defined.find("devices")
+    assert devices is not None
+    devices.remove(devices[1])
+    kept = FOUND(compare.reduced(defined, wanted))
+    assert [disk.get("dev") for disk in kept.iterfind("devices/disk/target")] == ["vdb"]
+    assert kept.find("devices/disk/readonly") is not None
+
+
 def test_ours_are_known_by_their_metadata() -> None:
     root = xml_of(architecture="arm64")
     assert (compare.origin(root) or {})["architecture"] == "arm64"

@@ -113,7 +113,17 @@ def test_stages_are_reached_in_their_order() -> None:
     assert reached(Observed(BOOTED + ONLINE + LOGIN)) == list(STAGES)
 
 
-@pytest.mark.parametrize("said", [SLOF, UBOOT, IPL, "UEFI firmware (version  built at 13:10:49 on Nov  5 2024)\r\n"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        SLOF,
+        UBOOT,
+        IPL,
+        "OpenSBI v1.1\r\n",
+        "U-Boot 2023.01\r\n",
+        "UEFI firmware (version  built at 13:10:49 on Nov  5 2024)\r\n",
+    ],
+)
 def test_the_firmware_of_other_machines_is_known(said: str) -> None:
     assert reached(Observed(said)) == ["firmware"]
     assert reached(Observed(said + "EFI stub: Booting Linux Kernel...\r\n"))[-1] == "kernel"
