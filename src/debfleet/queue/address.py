@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a queue is: `sqlite:///PATH` for the embedded one. The default is a file in debfleet's state folder.
+"""Where a queue is: `sqlite:///PATH` for the embedded one, `amqps://USER@HOST/` for RabbitMQ.
 
+The default is a file in debfleet's state folder.
 `sqlite:///PATH?lease_seconds=600` holds tasks longer than usual without a sign of life.
 """
 
@@ -33,7 +34,11 @@ def opened(url: str) -> Queue:
                 f"{url} names no file", hint="write three slashes and the file's whole path: sqlite:///…"
             )
         return SqliteQueue(Path(unquote(parts.path)), _lease_seconds(parts.query))
-    raise DebfleetError(f"{parts.scheme or url} is no queue that debfleet knows", hint="write sqlite:///PATH")
+    if parts.scheme in ("amqp", "amqps"):
+        from .rabbitmq import RabbitQueue  # with pika, which the embedded queue doesn't need
+
+        return RabbitQueue(url)
+    raise DebfleetError(f"{parts.scheme or url} is no queue that debfleet knows", hint="write sqlite:///… or amqps://…")
 
 
 def _lease_seconds(query: str) -> float:
