@@ -24,6 +24,7 @@ from counting_proxy import counting_proxy
 
 from debfleet import house
 from debfleet.common.architectures import architecture
+from debfleet.common.libvirt.image import ImageFolder
 from debfleet.common.libvirt.signs import STAGES
 from debfleet.docs import boots
 
@@ -101,7 +102,12 @@ def test_how_far_it_comes(name: str, manifest: Path, tmp_path: Path) -> None:
     told = json.loads(metadata.read_text())
     row = architecture(told["architecture"])
     record = replace(record, built=round(sum(told["seconds"].values()), 1), way=way(metadata.with_name("build.log")))
-    record = replace(record, machine=row.machine.name, firmware=told["firmware"], emulator=emulator(row.name))
+    record = replace(
+        record,
+        machine=ImageFolder.read(metadata.parent).machine.name,
+        firmware=told["firmware"],
+        emulator=emulator(row.name),
+    )
     done = plays.run("boot-image", tmp_path, image=metadata.parent)
     record = found(metadata.parent, done.stdout, record)
     record.write(target)

@@ -33,7 +33,7 @@ NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 def cmdline(image: ImageFolder) -> str:
     """As the image's kernel gets it."""
-    return direct.cmdline(image.architecture.machine, image.root_uuid())
+    return direct.cmdline(image.machine, image.root_uuid())
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,8 @@ def test_each_machine_is_defined_and_begins(
         kernel = {"kernel": tmp_path / "vmlinuz"}
     options = {"name": f"{NAME}{row.name}{kind.name}{firmware}", "image": disk, "firmware": firmware, **kernel}
     options |= {"architecture": row.name, "machine": kind.name, "accelerator": "tcg", "serial": tmp_path / "s & ö.log"}
+    options["disks"] = [{"path": disk.with_name("seed, <1>.iso"), "format": "raw", "readonly": True}]
+    options["disks"][0]["path"].write_bytes(bytes(1 << 20))
     machine = request.machine({**options, "memory": None if kind.memory else 128})
     machine = replace(machine, variables=tmp_path / "variables.fd")
     preflight.check(machine, starts=False)

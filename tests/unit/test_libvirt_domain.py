@@ -105,7 +105,7 @@ class TestSchema:
         root = ET.fromstring(xml)
         assert root.findtext("name") == name
         sources = [source.get("file") for source in root.iterfind("devices/disk/source")]
-        assert sources == [str(disk.path) for disk in made.disks]
+        assert sources == [str(disk.path) for disk in made.disks[: kind.slots or None]]
         assert sources[0] == str(Path(path).absolute())
         targets = [target.get("dev") for target in root.iterfind("devices/disk/target")]
         assert len(set(targets)) == len(targets)
@@ -142,6 +142,15 @@ def test_ports_are_forwarded_by_qemu_itself() -> None:
     root = xml_of(architecture="arm64", forwards=["2222:22", "udp:0.0.0.0:53:5353"])
     words = [arg.get("value") for arg in root.iter(f"{{{QEMU}}}arg")]
     assert "user,id=debfleet0,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp:0.0.0.0:53-:5353" in words
+
+
+def test_a_board_with_one_slot_gets_further_disks_by_usb() -> None:
+    disks = [{"path": "/a,b.iso", "format": "raw", "readonly": True}, {"path": "/c.qcow2"}]
+    root = xml_of(architecture="armel", machine="raspi1ap", disks=disks)
+    assert len(root.findall("devices/disk")) == 1
+    words = [arg.get("value") for arg in root.iter(f"{{{QEMU}}}arg")]
+    assert "if=none,id=debfleet-disk0,file=/a,,b.iso,format=raw,readonly=on" in words
+    assert "usb-storage,drive=debfleet-disk1" in words
 
 
 def test_a_gpu_is_passed_through() -> None:

@@ -129,6 +129,18 @@ def test_an_image_brings_its_architecture_format_and_firmware(tmp_path: Path) ->
     assert by_file == made
 
 
+def test_an_image_runs_on_the_machine_that_its_kernel_drives(tmp_path: Path) -> None:
+    folder(tmp_path, "armel", bootloader="none")
+    (tmp_path / "vmlinuz").touch()
+    (tmp_path / "bcm2835-rpi-b-plus.dtb").touch()
+    metadata = json.loads((tmp_path / "metadata.json").read_text())
+    (tmp_path / "metadata.json").write_text(json.dumps({**metadata, "kernel": "6.1.0-50-rpi"}))
+    made = request.machine({"name": "web", "image": tmp_path, "accelerator": "tcg"})
+    assert made.type.name == "raspi1ap" and made.kernel and made.kernel.device_tree
+    assert request.machine({"name": "web", "image": tmp_path, "machine": "versatilepb"}).type.name == "versatilepb"
+    assert TABLE["armel"].machine_for("6.1.0-50-marvell").name == TABLE["armel"].machine_for("").name == "versatilepb"
+
+
 def test_an_image_of_another_architecture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DebfleetError, match="of another architecture than the domain: arm64, not armhf"):
         request.machine({"name": "web", "image": folder(tmp_path, "arm64"), "architecture": "arm"})

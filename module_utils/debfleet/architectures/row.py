@@ -34,9 +34,11 @@ class MachineType:
 
     :param name: QEMU's name of it, and libvirt's.
     :param family: how QEMU's names of its versions begin, where it has versions.
+    :param flavour: of Debian's kernel, where only that one drives it.
     :param serial: the kernel's name of the first serial port.
     :param cpu: the model of the emulated CPU; `max` has all that QEMU can emulate, and empty leaves it to QEMU.
     :param disk: the bus of its disks, as libvirt names it: virtio, scsi, sd.
+    :param slots: for how many disks it has room there, others being USB's; 0 where that is up to the user.
     :param network: QEMU's network card; empty where there is none that the kernel drives.
     :param virtio: whether it has a bus for virtio's devices.
     :param memory: the least and the most of it, in MiB; None where that is up to the user.
@@ -54,8 +56,10 @@ class MachineType:
     name: str
     serial: str
     family: str = ""
+    flavour: str = ""
     cpu: str = "max"
     disk: str = "virtio"
+    slots: int = 0
     network: str = "virtio-net-pci"
     virtio: bool = True
     memory: tuple[int, int] | None = None
@@ -166,6 +170,11 @@ class Architecture:
     def machine_type(self, name: str | None) -> MachineType | None:
         """A kind of machine by its name, the usual one for None; None where there is none of that name."""
         return next((one for one in self.machine_types if name in (None, one.name)), None)
+
+    def machine_for(self, kernel: str) -> MachineType:
+        """The kind of machine that this kernel (its version, as `uname -r` says it) drives; else the usual one."""
+        fitting = (one for one in self.machine_types if not one.flavour or kernel.endswith(f"-{one.flavour}"))
+        return next(fitting, self.machine)
 
     def elf_magic(self) -> tuple[bytes, bytes]:
         """The first 20 bytes of its programs, and which bits of them count: what binfmt_misc is told.

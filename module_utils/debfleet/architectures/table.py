@@ -144,6 +144,7 @@ ROWS = (
             MachineType(
                 "versatilepb",
                 serial="ttyAMA0",
+                flavour="versatile",
                 cpu="arm926",
                 disk="scsi",
                 memory=(32, 256),
@@ -153,8 +154,10 @@ ROWS = (
             MachineType(
                 "raspi1ap",
                 serial="ttyAMA0",
+                flavour="rpi",
                 cpu="arm1176",
                 disk="sd",
+                slots=1,
                 network="usb-net",
                 virtio=False,
                 memory=(512, 512),

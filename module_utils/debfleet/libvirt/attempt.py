@@ -23,6 +23,7 @@ from .machine import SSH, Disk, Forward, Kernel, Machine, Network
 from .ssh import make_key
 from .watch import QUIET, Access, BootError, Watch
 
+CARD = "sd"  # a memory card's size is a power of two
 ROOM = 1 << 30  # bytes by which the overlay is larger than an image that grows
 MEMORY = 1 << 30  # bytes of the machine's memory, when nothing else is said
 
@@ -89,7 +90,7 @@ class Attempt:
         self.image, self.options, self.acceleration, self.kernel = image, options, acceleration, kernel
         self.work, self.firmware = work, firmware
         self.serial, self.debug = work / "serial.log", work / "firmware.log"
-        self.type = image.architecture.machine
+        self.type = image.machine
         self.token = secrets.token_hex(32)
         self.script = checks.script(self.type.serial)
 
@@ -137,7 +138,8 @@ class Attempt:
         size: list[str] = []
         if self.image.grows():
             said = run(["qemu-img", "info", "--output=json", "-f", self.image.format(), self.image.file()]).stdout
-            size = [str(int(json.loads(said)["virtual-size"]) + ROOM)]
+            room = int(json.loads(said)["virtual-size"]) + ROOM
+            size = [str(1 << (room - 1).bit_length() if self.type.disk == CARD else room)]
         backing: list[str | Path] = ["-F", self.image.format(), "-b", self.image.file()]
         run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, overlay, *size])
         return Disk(overlay, "qcow2")

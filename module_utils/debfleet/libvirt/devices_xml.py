@@ -10,7 +10,7 @@ from .machine import HostDevice, Machine, Network
 
 DEBUG_PORT = "0x402"  # where SeaBIOS and OVMF write what they do
 DISKS = {"virtio": "vd", "xen": "xvd", "ide": "hd"}  # how the names of a bus's disks begin, else sd
-NETDEV = "debfleet"
+OURS = "debfleet"
 
 
 def text(parent: ET.Element, tag: str, content: str, **attributes: str) -> ET.Element:
@@ -52,7 +52,7 @@ def _disks(devices: ET.Element, machine: Machine) -> None:
     bus = machine.type.disk
     # where nothing of it outlives the domain, nothing need reach the disk
     driver = {"cache": "unsafe", "discard": "unmap"} if machine.volatile else {}
-    for number, disk in enumerate(machine.disks):
+    for number, disk in enumerate(machine.disks[: machine.type.slots or None]):
         element = ET.SubElement(devices, "disk", type="file", device="disk")
         ET.SubElement(element, "driver", {"name": "qemu", "type": disk.format, **driver})
         ET.SubElement(element, "source", file=str(disk.path))
@@ -107,13 +107,19 @@ def _host_device(devices: ET.Element, device: HostDevice) -> None:
 
 
 def commandline(machine: Machine) -> list[str]:
-    """QEMU's words for what libvirt has none for: forwarded ports, and a BIOS on the serial port."""
+    """QEMU's words for what libvirt has none for: forwarded ports, a BIOS on the serial port, USB disks of a board."""
     if machine.accelerator == "xen":
         return []
     words = ["-machine", "graphics=off"] if machine.type.debug else []
+    for number, disk in enumerate(machine.disks[machine.type.slots :] if machine.type.slots else []):
+        name = f"{OURS}-disk{number}"
+        path = str(disk.path).replace(",", ",,")
+        access = ",readonly=on" if disk.readonly else ""
+        words += ["-drive", f"if=none,id={name},file={path},format={disk.format}{access}"]
+        words += ["-device", f"usb-storage,drive={name}"]
     for number, network in enumerate(machine.networks):
         if by_commandline(machine, network):
-            name = f"{NETDEV}{number}"
+            name = f"{OURS}{number}"
             # far from the places that libvirt gives away, on the machine's first bus
             place = f",addr={0x10 + number:#x},romfile=" if machine.type.network.endswith("-pci") else ""
             mac = f",mac={network.mac}" if network.mac else ""

@@ -25,7 +25,7 @@ def beside(image: ImageFolder, machine: MachineType | None = None) -> Kernel | N
     """The kernel beside an image that has no bootloader; None for one that has. Raises DebfleetError without one."""
     if image.bootloader() != "none":
         return None
-    machine = machine or image.architecture.machine
+    machine = machine or image.machine
     there = by_convention(image.path, machine, image.root_uuid())
     if not there.image.exists():
         raise DebfleetError("the image has no bootloader, and no kernel lies beside it", where=str(there.image))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..architectures import Architecture, architecture, host
+from ..architectures import Architecture, MachineType, architecture, host
 from ..errors import DebfleetError, FindingsError
 from .checks import Expected
 
@@ -64,6 +64,11 @@ class ImageFolder:
     def architecture(self) -> Architecture:
         """The row of the image's architecture: what its build says of it, which has seen the manifest."""
         return architecture(str(self.metadata.get("architecture") or self.system.get("architecture") or host().name))
+
+    @property
+    def machine(self) -> MachineType:
+        """The kind of machine that the image's kernel drives."""
+        return self.architecture.machine_for(str(self.metadata.get("kernel") or ""))
 
     def file(self) -> Path:
         """The image's file. Raises DebfleetError when it isn't there or there are several."""
@@ -138,7 +143,7 @@ class ImageFolder:
         return Expected(
             release=str(self.metadata.get("codename") or system.get("release")),
             architecture=self.architecture.name,
-            serial=self.architecture.machine.serial,
+            serial=self.machine.serial,
             hostname=str(hostname).partition(".")[0] if hostname else None,
             timezone=system.get("timezone"),
             locale=system.get("locale"),

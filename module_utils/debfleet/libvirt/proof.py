@@ -48,7 +48,7 @@ def _firmware(image: ImageFolder, options: Options) -> list[str]:
     if options.kernel or image.bootloader() == "none":
         return [DIRECT]
     wanted = options.firmware or image.firmware()
-    known = image.architecture.firmware
+    known = image.machine.firmware
     for name in wanted:
         if name not in known:
             hint = (
@@ -69,7 +69,7 @@ def prove(folder: str | Path, options: Options, ledger: Ledger | None = None) ->
     image = ImageFolder.read(folder)
     firmware = _firmware(image, options)
     kernel = options.kernel or direct.beside(image)
-    installed(image.architecture, image.architecture.machine, firmware)
+    installed(image.architecture, image.machine, firmware)
     (image.path / PROOF).unlink(missing_ok=True)
     journal.tell("reading the image")
     digest = image.digest()

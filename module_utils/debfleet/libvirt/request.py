@@ -50,7 +50,7 @@ def decided(options: Mapping[str, Any]) -> tuple[Machine, Acceleration]:
     accelerator = str(said.get("accelerator", "auto"))
     if accelerator not in ACCELERATORS:
         raise DebfleetError(f"nothing accelerates by {accelerator}", hint=f"allowed: {', '.join(ACCELERATORS)}")
-    kind = _type(row, said.get("machine"), xen=accelerator == XEN)
+    kind = _type(row, said.get("machine"), image, xen=accelerator == XEN)
     kernel = _kernel(said, image, file, kind)
     firmware = _firmware(said.get("firmware"), row, kind, image, kernel)
     kernel = kernel if firmware == DIRECT else None
@@ -120,7 +120,9 @@ def _architecture(name: Any, image: ImageFolder | None) -> Architecture:
     return row
 
 
-def _type(row: Architecture, name: Any, *, xen: bool) -> MachineType:
+def _type(row: Architecture, name: Any, image: ImageFolder | None, *, xen: bool) -> MachineType:
+    if image and name is None and not xen:
+        return image.machine
     types = row.xen_types if xen else row.machine_types
     if not types:
         there = ", ".join(other.name for other in TABLE.values() if other.xen_types)
