@@ -29,7 +29,7 @@ options:
     description: The libvirt to use. C(qemu:///system) for root and C(qemu:///session) for others when omitted.
     type: str
   image:
-    description: The folder of a built image, or a disk's file.
+    description: The folder of a built image, or a disk's file. A relative path begins at the playbook's folder.
     type: path
   format:
     description: The format of a file whose ending doesn't tell it, as C(raw) or C(qcow2).

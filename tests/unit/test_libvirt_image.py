@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -20,6 +21,7 @@ from debfleet.common.libvirt.acceleration import Acceleration
 from debfleet.common.libvirt.checks import Check
 from debfleet.common.libvirt.image import ImageFolder
 from debfleet.common.libvirt.stages import Diagnosis
+from debfleet.common.run import Done
 
 BYTES = b"not really a disk"
 ROOT = {"mount": "/", "filesystem": "ext4", "start": 2 << 20, "size": 1 << 30, "uuid": "11-22"}
@@ -111,6 +113,26 @@ def test_an_image_without_bootloader_is_booted_by_the_kernel_beside_it(tmp_path:
 def booted(ok: bool) -> attempt.Boot:
     checks = [Check("token from inside", True, "0" * 64), Check("swap", ok, "none")]
     return attempt.Boot("bios", Acceleration("tcg", "why"), "ssh", "0" * 64, 9.0, {"kernel": 1.0}, checks)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kernel", "size"), [("amd64", "", 3 << 30), ("armel", "6.1.0-50-rpi", 4 << 30)]
+)
+def test_a_growing_image_gets_a_larger_overlay_and_a_memory_card_a_power_of_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, kernel: str, size: int
+) -> None:
+    image = ImageFolder.read(write(tmp_path, ["cloud-init", "cloud-guest-utils"], architecture=architecture))
+    image = dataclasses.replace(image, metadata={**image.metadata, "kernel": kernel})
+    ran: list[list[str]] = []
+
+    def run(argv: list[str]) -> Done:
+        ran.append([str(word) for word in argv])
+        return Done(argv, 0, json.dumps({"virtual-size": 2 << 30}), "", 0.0)
+
+    monkeypatch.setattr(attempt, "run", run)
+    boot = attempt.Attempt(image, attempt.Options(), Acceleration("tcg", "why"), tmp_path, "bios", None)
+    boot._overlay()
+    assert ran[-1][-1] == str(size)
 
 
 class Connection:
