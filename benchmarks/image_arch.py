@@ -35,6 +35,7 @@ name: {name}
 provider: {{name: kvm}}
 system: {{release: {suite}, architecture: {architecture}}}
 volume: {{backing: qcow2, size: 2GiB, partitions: {{root: {{}}}}}}
+packages: {{mirror: "{mirror}", security: "{mirror}"}}
 plugins: {{cloud_init: {{username: debian}}}}
 """
 
@@ -45,12 +46,17 @@ class Builds:
     def __init__(self, images: Path) -> None:
         self.images = images
         self.cache = images / "cache"
+        main = mirror.read_builder().main(SUITE)
+        if main is None:
+            sys.exit(f"apt of this machine has no mirror with {SUITE}")
+        self.mirror = main.uri  # without security: an index of it that a mirror is bringing up to date is waited for
 
     def image(self, architecture: str, folder: Path) -> None:
         """By the playbook; what a build of another architecture takes is kept from an earlier one, and nothing else."""
         name = f"bench-{architecture}"
         manifest = self.images / f"{name}.yml"
-        manifest.write_text(MANIFEST.format(name=name, suite=SUITE, architecture=architecture), encoding="utf-8")
+        words = {"name": name, "suite": SUITE, "architecture": architecture, "mirror": self.mirror}
+        manifest.write_text(MANIFEST.format(**words), encoding="utf-8")
         options = [f"manifest={manifest}", f"image_build_dir={self.images}", "cache=off", "rebuild=true"]
         play = [Path(sys.executable).parent / "ansible-playbook", ROOT / "playbooks/build-image.yml"]
         done = run(

@@ -57,11 +57,14 @@ FOLDERS = (*("bin", "sbin", "lib/systemd", "lib/udev", "lib/dpkg", "lib/openssh"
 # Tools that lie beside the libraries, in the folder that has the name of the architecture, by the package.
 BESIDE_LIBRARIES = {"glib-2.0/glib-compile-schemas": "libglib2.0-0*"}
 
+# What py3compile asks each interpreter about its byte code: in bookworm, and later.
+ASKED = "imp.get_magic imp.get_tag importlib.util.MAGIC_NUMBER sys.implementation.cache_tag"
+
 # Rules that the dispatcher follows (dispatcher.c), by the pattern of a tool's name. {library} is the image's folder of
 # libraries, {native} the tools'. Native Python is for byte code alone: it can't load the image's modules.
 RULES = {
     "python3.*": (
-        "argument py3compile py3clean py_compile compileall sys.implementation.cache_tag importlib.util.MAGIC_NUMBER",
+        "argument py3compile py3clean py_compile compileall " + ASKED,
         "named",
     ),
     "perl*": ("modules {library}/perl5 {native}/perl5",),

@@ -46,8 +46,8 @@ functions start some ten programs for each kernel module; trixie's and sid's lea
     "image-arch": """\
 The same image of bookworm (kernel, initramfs, bootloader, cloud-init; qcow2) for this machine's architecture and for
 others, built with `-e cache=off`: the tool tree, which native programs are taken from, is kept of an earlier build; or
-nothing is. The ratios are to amd64's. Beside them plain mmdebstrap, which makes a tree of amd64's packages, without a
-disk.
+nothing is. The ratios are to amd64's. Beside them plain mmdebstrap, which makes a tree of amd64's packages and no disk.
+Without the security pocket, whose architectures a mirror may not have in step: builds wait for a mirror to finish.
 """,
     "image": """\
 `manifests/kvm-amd64.yml`. Cold: nothing is taken from earlier builds, nor kept for later ones (`-e cache=off`). Warm:
