@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from task_lists import task
 
@@ -76,6 +76,7 @@ STORY = [
 ]
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, len(STORY) - 1), max_size=4), st.randoms(use_true_random=False))
 def test_events_may_come_twice_and_late(
     tmp_path_factory: pytest.TempPathFactory, late: list[int], order: object
@@ -92,3 +93,13 @@ def test_what_is_done_stays_done(tmp_path: Path) -> None:
     assert applied(tmp_path, [event("alone", 1), event("started", 1)]) == Counts(waiting=1, alone=1)
     stranger = Event.of("done", task("other", run="r"), 1, "w")
     assert applied(tmp_path, [stranger]) == Counts(waiting=1)
+
+
+def test_a_failure_is_kept_that_is_told_after_the_next_start(tmp_path: Path) -> None:
+    with closing(Register(tmp_path / "register")) as register:
+        register.add("r", [task()])
+        for one in (event("started", 2), event("alone", 1), event("alone", 1), event("dead", 2)):
+            with register.changing() as database:
+                apply(register, database, one)
+        assert [failure.attempt for failure in register.failures(1)] == [1, 2]
+        assert register.counts() == {"r": Counts(dead=1)}

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from task_lists import TASKS, task
 
@@ -26,6 +26,7 @@ LISTS = st.lists(TASKS, max_size=8, unique_by=lambda one: one.identity)
 # ---- the form ----
 
 
+@settings(deadline=None)
 @given(LISTS)
 def test_what_is_written_is_read_again(tasks: list[Task]) -> None:
     read, problems = validate.check(lines.dumped(tasks), "x")
@@ -109,6 +110,7 @@ def test_the_same_task_twice_is_wrong() -> None:
     assert (problem.line, problem.message) == (3, "the same task as in line 1: rebuild/trixie/amd64/hello/1.0-1")
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=60)
     | st.recursive(st.none() | st.integers() | st.text(max_size=4), st.lists, max_leaves=4).map(json.dumps)
@@ -132,6 +134,7 @@ def test_a_list_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 # ---- merging ----
 
 
+@settings(deadline=None)
 @given(st.lists(LISTS, max_size=3), st.sampled_from(["first", "last"]))
 def test_merged_has_each_task_once_and_none_is_lost(lists: list[list[Task]], prefer: Any) -> None:
     merged = merge.merge(lists, prefer).tasks

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from task_lists import OPTIONS, PACKAGES, VERSIONS, task
 
@@ -67,6 +67,7 @@ def test_dpkgs_table_is_needed_for_wildcards_only(monkeypatch: pytest.MonkeyPatc
         wildcards.matches("amd64", "any-amd64")
 
 
+@settings(deadline=None)
 @given(st.lists(ENTRIES, max_size=6, unique_by=lambda one: one.package), OPTIONS)
 def test_what_is_made_is_valid(entries: list[Entry], options: dict[str, Any]) -> None:
     made = generate.longest_first(
@@ -192,6 +193,7 @@ def test_what_is_no_name_is_told_with_its_line() -> None:
     assert raised.value.why == "list:2: Not A Name\nlist:3: ../x"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(PACKAGES, VERSIONS | st.just("")), max_size=5))
 def test_names_are_read_as_they_are_written(pairs: list[tuple[str, str]]) -> None:
     text = "".join(f"{name}{f'={version}' if version else ''}\n" for name, version in pairs)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What workers tell the master of a task, and what the register makes of it.
 
-Events may come late, twice, or after what they were about: what is over stays over, and what is said of an earlier
-attempt is no news.
+Events may come late, twice, or after what they were about: what is over stays over, and of an earlier attempt only its
+failure is news.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from debfleet.tasks.task import Task
 
 What = Literal["started", "back", "alone", "done", "dead"]
 FIND = "SELECT id, state, attempt FROM tasks WHERE run = ? AND path = ?"
+FAILED = """
+    INSERT INTO failures (id, attempt, worker, why, time) SELECT ?, ?, ?, ?, ?
+    WHERE NOT EXISTS (SELECT 1 FROM failures WHERE id = ? AND attempt = ?)
+"""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,9 @@ def apply(register: Register, database: sqlite3.Connection, event: Event) -> Non
     if found is None:
         return
     number, state, attempt = found
+    if event.what in ("alone", "dead"):
+        failure = (number, event.attempt, event.worker, event.why, event.time, number, event.attempt)
+        database.execute(FAILED, failure)
     if state in ("done", "dead") or event.attempt < attempt:
         return
     match event.what:
@@ -65,6 +72,3 @@ def apply(register: Register, database: sqlite3.Connection, event: Event) -> Non
         case _:
             change = (event.what, event.attempt)
     database.execute("UPDATE tasks SET state = ?, attempt = ? WHERE id = ?", (*change, number))
-    if event.what in ("alone", "dead"):
-        row = (number, event.attempt, event.worker, event.why, event.time)
-        database.execute("INSERT INTO failures (id, attempt, worker, why, time) VALUES (?, ?, ?, ?, ?)", row)

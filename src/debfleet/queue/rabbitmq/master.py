@@ -130,7 +130,11 @@ class Master:
         """Write down what workers told since, and let tasks wait again that nobody holds any more."""
         with self._channel("read what workers told") as channel:
             names.declare(channel)
-            for queue, apply in ((names.RESULTS, self._event), (names.DEAD, self._given_up)):
+            for queue, apply in (
+                (names.RESULTS, self._event),
+                (names.MOMENTS, self._event),
+                (names.DEAD, self._given_up),
+            ):
                 while bodies := self._take(channel, queue, apply):
                     if bodies < BATCH:
                         break

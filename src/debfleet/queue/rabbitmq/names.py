@@ -3,7 +3,8 @@
 
 Tasks lie in `df.task.KIND.ARCH.CLASS` and, once they failed, in `df.alone.ARCH`. Workers tell what became of a task
 by the exchange `df.results`: an event goes to the queue `df.results`, which the master reads, and a failed task on to
-the queue where it waits to run alone. What the broker gives up on goes to `df.dead`.
+the queue where it waits to run alone. That a task was started or given back goes to `df.moments`, whose messages the
+broker may lose: they cost it no disk. What the broker gives up on goes to `df.dead`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 RESULTS = "df.results"
 DEAD = "df.dead"
 EVENT = "event"  # routing key of what the master is told
+MOMENTS = "df.moments"  # what it is told too and need not know: which tasks were started and given back
+MOMENT = "moment"  # its routing key
 # Lost nodes and tasks that are given back both count as deliveries: the limit is far from what honest work reaches.
 DELIVERIES = 1000
 NO_LIMIT = 1_000_000  # RabbitMQ 4 has a limit of its own where none is told
@@ -61,6 +64,8 @@ def declare(channel: BlockingChannel) -> None:
     channel.exchange_declare(RESULTS, "direct", durable=True)
     channel.queue_declare(RESULTS, durable=True, arguments=OTHERS)
     channel.queue_bind(RESULTS, RESULTS, EVENT)
+    channel.queue_declare(MOMENTS, durable=True)
+    channel.queue_bind(MOMENTS, RESULTS, MOMENT)
 
 
 def declare_tasks(channel: BlockingChannel, name: str, arch: str) -> None:

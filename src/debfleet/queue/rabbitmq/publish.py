@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Many messages published at once: a thousand on their way, each counted only when the broker confirmed it.
 
-One by one, each waits for the broker's disk. A broker that goes away is waited for: what it had not confirmed is
-published again, so a message may come twice, and is never lost.
+One by one, each waits for the broker's disk. A broker that goes away, or refuses one, is waited for: what it had not
+confirmed is published again, so a message may come twice, and is never lost.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def publish(
     """Publish messages in their order, until the broker confirmed each.
 
     :param confirmed: told the indices of messages as they are confirmed, some at a time.
-    :raises DebfleetError: when the broker refuses one, or stays away.
+    :raises DebfleetError: when there is no such queue, or the broker goes on refusing, or stays away.
     """
     left = dict(enumerate(messages))
     end = time.monotonic() + patience
@@ -111,16 +111,14 @@ class _Pipeline:
             tags = [tag for tag in self._unconfirmed if tag <= method.delivery_tag]
         indices = [self._unconfirmed.pop(tag) for tag in tags if tag in self._unconfirmed]
         if method.NAME == "Basic.Nack":
-            self._refuse("the broker refused a task: its queue is full")
+            self._problem = "the broker refused a task"  # it may take it later: a queue was just coming back
+            self._close()
         elif not self._final:
             self._done += indices
             self._fill()
 
     def _returned(self, _channel: Any, method: Any, _properties: Any, _body: bytes) -> None:
-        self._refuse(f"there is no queue {method.routing_key}")
-
-    def _refuse(self, problem: str) -> None:
-        self._problem, self._final = problem, True
+        self._problem, self._final = f"there is no queue {method.routing_key}", True
         self._close()
 
     def _channel_closed(self, _channel: Any, reason: Any) -> None:

@@ -119,13 +119,13 @@ class Worker:
 
     def _tell(self, what: What, lease: Lease, channel: Any, why: str = "") -> None:
         event = Event.of(what, lease.task, lease.attempt, self._held[lease.token].worker, why)
-        self._publish(channel, names.EVENT, event.body(), {})
+        self._publish(channel, names.EVENT if channel is self._confirmed else names.MOMENT, event.body(), {})
 
     def _publish(self, channel: Any, key: str, body: bytes, headers: dict[str, Any]) -> None:
         """Publish by the exchange that workers may use; where that is confirmed, the broker has it on its disk then."""
         import pika
 
-        properties = pika.BasicProperties(delivery_mode=2, headers=headers)
+        properties = pika.BasicProperties(delivery_mode=2 if channel is self._confirmed else 1, headers=headers)
         channel.basic_publish(names.RESULTS, key, body, properties, mandatory=channel is self._confirmed)
 
     @contextlib.contextmanager
