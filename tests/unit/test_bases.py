@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debfleet.common import journal
+from debfleet.common import journal, process
 from debfleet.common.bases import ahead, fingerprint
 from debfleet.common.bases.lineage import REUSE, Lineage
 from debfleet.common.bases.stamp import Stamp
 from debfleet.common.bases.store import DamagedError, Store, differences
 from debfleet.common.errors import DebfleetError
+from debfleet.common.workspace import MARK
 
 KEY, OTHER = "a" * 64, "b" * 64
 
@@ -269,6 +270,15 @@ def test_what_fails_or_is_ended_meanwhile_is_an_error(tmp_path: Path, script: st
         ahead.wait(tmp_path / "folder")
     assert told.value.why in ("no room", "exit nothing")
     assert not ahead.begun(tmp_path / "folder")
+
+
+def test_what_ends_a_build_ends_what_it_has_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MARK, str(tmp_path))
+    ahead.begin(["sleep", "1000"], tmp_path / "folder")
+    monkeypatch.delenv(MARK)
+    process.end_marked(f"{MARK}={tmp_path}")
+    with pytest.raises(DebfleetError, match="could not be unpacked"):
+        ahead.wait(tmp_path / "folder")
 
 
 def test_a_build_that_keeps_nothing_has_no_lineage(tmp_path: Path) -> None:
