@@ -44,7 +44,8 @@ def commit(store: Store, result: Result, files: Mapping[str, Path], token: str) 
     """
     placed: list[str] = []
     if not result.final:
-        if (there := read(store, result.key)) is not None:
+        # Only what surely stands for ever may be believed before something was written.
+        if store.sure and (there := read(store, result.key)) is not None:
             return Committed(there, _same(there, result))
         paths = [_placed(store, result, one, files[one.file], token, placed) for one in result.files]
         result = result.with_files(paths)
