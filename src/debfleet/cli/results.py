@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from debfleet.common.errors import OK, DebfleetError
 from debfleet.common.sizes import shown as size_shown
@@ -41,6 +44,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for verb in (show, log):
         verb.add_argument("which", metavar=WHICH, help="the result")
         verb.add_argument("--attempt", metavar="N", help="this attempt, not the one that counts; or N-interrupted-M")
+    classify = verbs.add_parser(
+        "classify",
+        help="what failed, by a log",
+        description="Tell by a log what failed: the stage, a coarse class, the likely cause, the lines that say so, "
+        "and a signature that is equal for the same failure of two runs. The log may be sbuild's, or any other.",
+    )
+    classify.add_argument("which", metavar="FILE", help=f"a log, - for standard input, or a result: {WHICH}")
+    classify.add_argument("--attempt", metavar="N", help="of a result: the log of this attempt")
+    classify.set_defaults(run=run_classify)
     clean = verbs.add_parser(
         "clean",
         help="remove a run",
@@ -55,9 +67,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_address(clean)
     index = verbs.add_parser("index", help="make the indexes anew from the results")
     index.set_defaults(run=run_index)
-    for verb in (listing, show, clean):
+    for verb in (listing, show, classify, clean):
         verb.add_argument("--json", action="store_true", help="print it as JSON")
-    for verb in (listing, show, log, clean, index):
+    for verb in (listing, show, log, classify, clean, index):
         verb.add_argument(
             "--store", metavar="ADDRESS", help="where results are kept (default: DEBFLEET_RESULTS, else ./results)"
         )
@@ -175,8 +187,9 @@ def failure_told(failure: Failure) -> list[tuple[str, str]]:
     return said + [(f"line {line.number}", line.text) for line in failure.lines]
 
 
-def run_log(args: argparse.Namespace) -> int:
-    """Print a log, without what a terminal would obey."""
+@contextlib.contextmanager
+def _log(args: argparse.Namespace) -> Iterator[IO[bytes]]:
+    """The log of the result that was named."""
     from debfleet.results import text
 
     store = _store(args)
@@ -185,6 +198,52 @@ def run_log(args: argparse.Namespace) -> int:
         raise DebfleetError("the result has no log", where=f"{store.address}/{result.place.path}")
     key = f"{result.place.path}/{result.log.file}"
     with store.open(key) as packed, text.unpacked(packed, key) as log:
+        yield log
+
+
+@contextlib.contextmanager
+def _file_or_log(args: argparse.Namespace) -> Iterator[IO[bytes]]:
+    """The file that was named, or the log of that result."""
+    from debfleet.results import text
+
+    if args.which != "-" and not Path(args.which).is_file():
+        with _log(args) as log:
+            yield log
+        return
+    try:
+        with (
+            contextlib.nullcontext(sys.stdin.buffer) if args.which == "-" else open(args.which, "rb") as file,
+            text.unpacked(file, args.which) as log,
+        ):
+            yield log
+    except OSError as error:
+        raise DebfleetError("could not read the log", where=args.which, why=str(error)) from error
+
+
+def run_classify(args: argparse.Namespace) -> int:
+    """Print what failed."""
+    from debfleet.results.classify import classify
+
+    with _file_or_log(args) as log:
+        report = classify(log)
+    if args.json:
+        failure = report.failure.to_dict() if report.failure else None
+        told = {"lines": report.lines, "failure": failure, "stage_seconds": dict(report.stage_seconds)}
+        _json({**told, "disk": report.disk, "packages": dict(report.packages)})
+        return OK
+    if report.failure is None:
+        print("nothing failed, by the log's Summary")
+        return OK
+    for name, value in failure_told(report.failure):
+        print(f"{name:12} {value}")
+    return OK
+
+
+def run_log(args: argparse.Namespace) -> int:
+    """Print a log, without what a terminal would obey."""
+    from debfleet.results import text
+
+    with _log(args) as log:
         if sys.stdout.isatty():
             for line in text.lines(log):
                 print(text.clean(line.decode(errors="replace")))

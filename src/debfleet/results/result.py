@@ -54,14 +54,13 @@ class Failure:
     line: str
     signature: str
     lines: tuple[Line, ...] = ()
-    second_opinion: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         said = {one.name: getattr(self, one.name) for one in fields(self)}
         said["class"] = said.pop("category")
         said["lines"] = [vars(line) for line in self.lines]
-        return {name: value for name, value in said.items() if value is not None}
+        return said
 
     @classmethod
     def from_dict(cls, read: Mapping[str, Any]) -> Failure:
