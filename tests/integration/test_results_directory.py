@@ -119,6 +119,22 @@ def test_what_no_store_takes_is_set_aside_and_holds_up_nobody(tmp_path: Path) ->
     assert commit.read(store, place("other").attempt(1) + "/result.json")
 
 
+def test_a_death_while_a_sent_result_is_deleted_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool, store = Spool(tmp_path / "spool"), DirectoryStore(tmp_path / "results")
+    spool.add(result())
+
+    def begun(folder: Path, **_: object) -> None:
+        (folder / "result.json").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("shutil.rmtree", begun)
+        spool.send(store)
+    spool.add(result(place("other")))
+    sent = spool.send(store)
+    assert len(sent.committed) == 1 and not sent.refused
+
+
 def test_what_was_cut_off_while_it_was_put_together_is_deleted(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     (tmp_path / "spool/.new-999999999-x/files").mkdir(parents=True)

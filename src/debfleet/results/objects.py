@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from typing import IO, Any, cast
 
-from debfleet.common.errors import DebfleetError
+from debfleet.common.errors import DebfleetError, MissingError
 
 from .paths import decoded, encoded
 from .store import MOST, Content, Entry
@@ -23,6 +23,11 @@ from .store import MOST, Content, Entry
 SETTLE_SECONDS = 2.0
 TIMEOUT_SECONDS = 30.0
 AT_ONCE = 8  # deletions
+
+
+def missing(package: str, extra: str) -> MissingError:
+    """The error that says that a Python package isn't there, and which extra of ours brings it."""
+    return MissingError(f"{package} is not installed", hint=f"pip install 'debfleet[{extra}]', or make setup")
 
 
 class ObjectStore:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from debfleet.common.errors import DebfleetError, MissingError
+from debfleet.common.errors import DebfleetError
 
-from .objects import SETTLE_SECONDS, TIMEOUT_SECONDS, ObjectStore
+from .objects import SETTLE_SECONDS, TIMEOUT_SECONDS, ObjectStore, missing
 from .store import AbsentError, Content, StoreDownError
 
 REFUSED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
@@ -35,8 +35,7 @@ class S3Store(ObjectStore):
             import boto3
             from botocore.config import Config
         except ImportError as error:
-            hint = "pip install 'debfleet[ec2]', or make setup"
-            raise MissingError("boto3 is not installed", hint=hint) from error
+            raise missing("boto3", "ec2") from error
         super().__init__(f"s3://{bucket}/{prefix.strip('/')}".rstrip("/"), prefix, settle)
         self.bucket = bucket
         config = Config(

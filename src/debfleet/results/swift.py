@@ -13,9 +13,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from debfleet.common.errors import DebfleetError, MissingError
+from debfleet.common.errors import DebfleetError
 
-from .objects import SETTLE_SECONDS, TIMEOUT_SECONDS, ObjectStore
+from .objects import SETTLE_SECONDS, TIMEOUT_SECONDS, ObjectStore, missing
 from .store import AbsentError, Content, StoreDownError
 
 CHUNK = 1 << 16
@@ -30,8 +30,7 @@ class SwiftStore(ObjectStore):
         try:
             import swiftclient
         except ImportError as error:
-            hint = "pip install 'debfleet[swift]', or make setup"
-            raise MissingError("python-swiftclient is not installed", hint=hint) from error
+            raise missing("python-swiftclient", "swift") from error
         super().__init__(f"swift://{container}/{prefix.strip('/')}".rstrip("/"), prefix, settle)
         self.container = container
         logging.getLogger("swiftclient").setLevel(logging.CRITICAL)  # errors are told by us
@@ -139,7 +138,7 @@ def _credentials() -> dict[str, Any]:
         from keystoneauth1 import session
         from keystoneauth1.identity import v3
     except ImportError as error:
-        raise MissingError("keystoneauth1 is not installed", hint="pip install 'debfleet[swift]'") from error
+        raise missing("keystoneauth1", "swift") from error
     url = said["OS_AUTH_URL"]
     if "OS_APPLICATION_CREDENTIAL_ID" in said:
         auth: Any = v3.ApplicationCredential(
