@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from debfleet.queue.register import Register
@@ -43,7 +43,7 @@ class Event:
 
     def body(self) -> bytes:
         """As a message has it."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(vars(self)).encode()
 
     @classmethod
     def read(cls, body: bytes) -> Event:

@@ -59,8 +59,6 @@ class Worker:
         import pika
 
         if self._connection is not None:
-            with contextlib.suppress(Exception):  # that the broker is gone is found here
-                self._connection.process_data_events(0)
             if self._connection.is_open and self._tasks.is_open and self._confirmed.is_open and self._told.is_open:
                 return
             with contextlib.suppress(Exception):
