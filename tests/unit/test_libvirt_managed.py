@@ -137,6 +137,7 @@ def test_an_image_runs_on_the_machine_that_its_kernel_drives(tmp_path: Path) -> 
     (tmp_path / "metadata.json").write_text(json.dumps({**metadata, "kernel": "6.1.0-50-rpi"}))
     made = request.machine({"name": "web", "image": tmp_path, "accelerator": "tcg"})
     assert made.type.name == "raspi1ap" and made.kernel and made.kernel.device_tree
+    assert made.kernel.cmdline.endswith(f"console=ttyAMA0 {made.type.arguments}")
     assert request.machine({"name": "web", "image": tmp_path, "machine": "versatilepb"}).type.name == "versatilepb"
     assert TABLE["armel"].machine_for("6.1.0-50-marvell").name == TABLE["armel"].machine_for("").name == "versatilepb"
 

@@ -50,6 +50,7 @@ class MachineType:
     :param fw_cfg: whether it has QEMU's firmware configuration device, which can hand files to the guest.
     :param kvm: further properties that it needs on KVM.
     :param debug: whether its firmware tells what it does on a port of its own.
+    :param arguments: what the kernel must be told besides, where it is started directly.
     :param device_tree: the file of the kernel's package that describes it to the kernel; empty where QEMU does.
     """
 
@@ -70,6 +71,7 @@ class MachineType:
     fw_cfg: bool = False
     kvm: tuple[str, ...] = ()
     debug: bool = False
+    arguments: str = ""
     device_tree: str = ""
 
 

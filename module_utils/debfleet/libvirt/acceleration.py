@@ -149,7 +149,8 @@ def trial(row: Architecture, kernel: Path, accelerator: str = "kvm") -> list[str
         "-machine",
         ",".join([machine.name, f"accel={accelerator}", *machine.kvm]),
     ]
-    words += ["-cpu", "max", "-m", str(memory), "-nodefaults", "-no-user-config"]
+    words += ["-cpu", "max"] if machine.cpu else []
+    words += ["-m", str(memory), "-nodefaults", "-no-user-config"]
     words += ["-display", "none", "-no-reboot", "-serial", "stdio"]
     return [*words, "-kernel", str(kernel), "-append", f"console={machine.serial} panic=-1"]
 

@@ -18,7 +18,7 @@ CONSOLE = "tty0"  # a screen, where there is one
 def cmdline(machine: MachineType, root_uuid: str = "") -> str:
     """A kernel's command line when it is booted directly: root by its UUID, else the first disk."""
     root = f"UUID={root_uuid}" if root_uuid else f"/dev/{disk_name(machine.disk, 0)}"
-    return f"root={root} ro console={CONSOLE} console={machine.serial}"
+    return " ".join(filter(None, (f"root={root} ro console={CONSOLE} console={machine.serial}", machine.arguments)))
 
 
 def beside(image: ImageFolder, machine: MachineType | None = None) -> Kernel | None:
