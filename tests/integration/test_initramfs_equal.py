@@ -124,17 +124,17 @@ def kept_is_as_fresh(tree: Path, newc: ModuleType, folder: Path, monkeypatch: py
     monkeypatch.setenv("DEBFLEET_CACHE", str(folder / "cache"))
     (version,) = map(kernels.version, kernels.within(tree))
     made = tree / f"boot/initrd.img-{version}"
+    others = [tree / name if not (tree / name).is_dir() else tree / name / "new" for name in kept.OTHERS]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
     with journal.writing(folder):
-        made.unlink()
-        Stamp.take(folder, tree, "packages")
-        kept.bring(folder, tree)
-        made.unlink()
-        Stamp.take(folder, tree, "packages")
-        for name in kept.OTHERS:
-            path = tree / name if not (tree / name).is_dir() else tree / name / "new"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("changed")
-        kept.bring(folder, tree)
+        for text in ("of one build", "of another build"):
+            made.unlink(missing_ok=True)
+            Stamp.take(folder, tree, "packages")
+            for path in others:
+                path.unlink(missing_ok=True)
+                path.write_text(text)
+            kept.bring(folder, tree)
         reused = newc.members(made)
         made.unlink()
         generate(tree)
