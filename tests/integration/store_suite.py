@@ -34,7 +34,7 @@ class StoreSuite:
 
     TASKS = 12  # of the test that kills writers
     PAUSES = (0.05, 0.6)  # seconds between two looks, at which each is killed or not
-    RACES = 5
+    KILLS, RACES = 30, 5
 
     @pytest.fixture
     def store(self, where: str) -> Store:
@@ -187,7 +187,7 @@ class StoreSuite:
             for node, process in list(nodes.items()):
                 if process.poll() == 0:
                     del nodes[node]
-                elif process.poll() is not None or kills < 30 and dice.random() < 0.5:
+                elif process.poll() is not None or kills < self.KILLS and dice.random() < 0.5:
                     process.kill()
                     assert process.wait() in (0, -signal.SIGKILL), (tmp_path / f"{node}.err").read_text()
                     kills += 1

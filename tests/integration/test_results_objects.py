@@ -43,7 +43,7 @@ def bucket(swift: swift_server.Swift) -> str:
 
 
 class TestS3(StoreSuite):
-    TASKS, PAUSES, RACES = 1, (0.5, 2.5), 2
+    TASKS, PAUSES, KILLS, RACES = 1, (0.5, 2.5), 3, 2
 
     @pytest.fixture
     def where(self, swift: swift_server.Swift, bucket: str) -> str:
@@ -55,7 +55,7 @@ class TestS3(StoreSuite):
 
 
 class TestSwift(StoreSuite):
-    TASKS, PAUSES, RACES = 2, (0.5, 2.5), 2
+    TASKS, PAUSES, KILLS, RACES = 2, (0.5, 2.5), 4, 2
 
     @pytest.fixture
     def where(self, bucket: str) -> str:
