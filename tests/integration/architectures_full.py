@@ -33,7 +33,7 @@ MANIFESTS = sorted(path.stem for path in (plays.ROOT / "manifests").glob("kvm-*.
 RELEASE = os.environ.get("BOOTS_RELEASE", "")
 PROXIED = "kvm-amd64-lab"
 # What the emulators of Debian 12 don't bring to a login, and the stage that it comes to at least.
-HALFWAY = {"kvm-armel": "firmware"}  # Debian has no kernel for the board that is the usual machine
+HALFWAY = {"kvm-armel": "firmware"}  # not seen to come to a login yet, on either of its boards
 WAY = re.compile(r"# programs of \S+: (.+)")
 STOPPED = re.compile(r"stopped in the stage ([a-z-]+): (.+)")
 ADDRESS = re.compile(r"\b\w+://\S+")  # a mirror's is nobody else's business
