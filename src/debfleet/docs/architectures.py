@@ -63,9 +63,9 @@ emulated are run by the package qemu-user-static.
 those of a busy two-core machine without KVM, of the last firmware where there are several.
 
 armel's usual machine, versatilepb, is what people ask for by that name, and Debian has no kernel for it any more: the
-one of its rpi flavour is silent there. An image with that kernel runs on raspi1ap since; by itself the kernel comes
-there to the point where it mounts root. s390x and riscv64 were not built and booted whole yet: the kernel of s390x, by
-itself, comes to the same point, and U-Boot for riscv64 to the look for a disk.
+one of its rpi flavour is silent there. An image with that kernel runs on raspi1ap. s390x and riscv64 were not built and
+booted whole yet: the kernel of s390x, by itself, comes to the point where it mounts root, and U-Boot for riscv64 to the
+look for a disk.
 
 | manifest | release | built | in s | by | booted | in s | machine | firmware | on |
 |---|---|---|---|---|---|---|---|---|---|
