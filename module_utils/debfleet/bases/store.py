@@ -8,21 +8,21 @@ dies with the process that holds it. A reader that has opened a file keeps it, w
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import journal
 from ..errors import DebfleetError
 from ..ledger import cache_folder
 from ..sizes import in_bytes, shown
 from . import ahead
+from .making import making
 from .packing import digest, ending, pack, unpack, unpacking
 
 SCHEMA_VERSION = 1
@@ -30,7 +30,6 @@ SIZE = "10GiB"  # DEBFLEET_CACHE_SIZE
 DAYS = 30  # DEBFLEET_CACHE_DAYS
 RESERVE = 1 << 30  # bytes of the disk left to others
 STALE = 3600  # seconds after which what a killed build left half packed is removed
-ASK_AGAIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -89,17 +88,9 @@ class Store:
                 os.utime(path)
         return base
 
-    @contextlib.contextmanager
-    def making(self, key: str) -> Iterator[None]:
+    def making(self, key: str) -> AbstractContextManager[None]:
         """While this process makes the base, whoever wants the same waits."""
-        locks = self.folder / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with open(locks / key, "w", encoding="utf-8") as lock:
-            start = time.monotonic()
-            while not _locked(lock.fileno()):
-                journal.tell(f"waiting for a build that makes the same tree ({time.monotonic() - start:.0f} s)")
-                time.sleep(ASK_AGAIN)
-            yield
+        return making(self.folder, key, "the same tree")
 
     def keep(self, key: str, step: str, parts: Mapping[str, Any], root: Path, *, packages: int, seconds: float) -> Base:
         """Pack a tree and keep it. Called while `making` holds the key.
@@ -210,11 +201,3 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 def _words(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(word, str) for word in value)
-
-
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -7,19 +7,19 @@ A tree is a folder with tools.json (schema: `Tools`), which a build binds as it 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import inspect
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .. import journal
 from ..architectures import Architecture
 from ..bases.fingerprint import of_parts
+from ..bases.making import making
 from ..ledger import cache_folder
 from . import native, table
 from .packages import versions_of
@@ -30,7 +30,6 @@ DAYS = 30  # DEBFLEET_CACHE_DAYS
 MOST = 6  # trees, that many of the last used
 USED = 86400  # seconds for which a build may use a tree that it has found
 STALE = 3600
-ASK_AGAIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def make(suite: str, row: Architecture, versions: Mapping[str, str], get: Callab
     key = of_parts([code(), suite, row.name, dict(versions)])[:32]
     top = folder()
     top.mkdir(parents=True, exist_ok=True, mode=0o755)
-    with _making(key):
+    with making(top, key, "the same tools"):
         there = _read(top / key / NOTE, row)
         if there:
             return there
@@ -131,19 +130,3 @@ def _read(note: Path, row: Architecture) -> Tools | None:
     if written.get("code") != code() or written.get("architecture") != row.name:
         return None
     return Tools(note.parent, written["suite"], written["architecture"], written["versions"], written["programs"])
-
-
-@contextlib.contextmanager
-def _making(key: str) -> Iterator[None]:
-    locks = folder() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with open(locks / key, "w", encoding="utf-8") as lock:
-        start = time.monotonic()
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                journal.tell(f"waiting for a build that makes the same tools ({time.monotonic() - start:.0f} s)")
-                time.sleep(ASK_AGAIN)
-        yield

@@ -9,6 +9,7 @@ There who has written a result waits until the others have too, looks what stand
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
@@ -30,7 +31,7 @@ def missing(package: str, extra: str) -> MissingError:
     return MissingError(f"{package} is not installed", hint=f"pip install 'debfleet[{extra}]', or make setup")
 
 
-class ObjectStore:
+class ObjectStore(ABC):
     """A store in a bucket or container. What there is to say to the server, by the names of objects, is its subclass's.
 
     :param prefix: of all its objects, as `results/`; may be empty.
@@ -95,20 +96,20 @@ class ObjectStore:
     def _tried(self) -> bool:
         return False
 
-    def _write(self, name: str, content: Content, *, new: bool) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _write(self, name: str, content: Content, *, new: bool) -> bool: ...
 
-    def _read(self, name: str) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self, name: str) -> Any: ...
 
-    def _has(self, name: str) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _has(self, name: str) -> bool: ...
 
-    def _names(self, prefix: str) -> Iterator[tuple[str, int]]:
-        raise NotImplementedError
+    @abstractmethod
+    def _names(self, prefix: str) -> Iterator[tuple[str, int]]: ...
 
-    def _folders(self, prefix: str) -> Iterator[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _folders(self, prefix: str) -> Iterator[str]: ...
 
-    def _remove(self, name: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _remove(self, name: str) -> None: ...
